@@ -1,0 +1,1 @@
+"""Readers and writers of tilt series, volumes and atoms."""

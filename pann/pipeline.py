@@ -1,0 +1,1 @@
+"""The chain from a tilt series to an atomic model."""

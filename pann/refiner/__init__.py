@@ -1,0 +1,1 @@
+"""Stage 1: the global-local 3D ResUNet that refines a reconstruction."""

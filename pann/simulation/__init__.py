@@ -1,0 +1,1 @@
+"""Structures, the microscope, noise and simulated data; the only part that imports abTEM."""

@@ -1,0 +1,1 @@
+"""Projectors, reconstruction, alignment and support."""
