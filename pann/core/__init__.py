@@ -2,6 +2,7 @@
 
 from pann.core.atomic_model import AtomicModel
 from pann.core.errors import CheckpointError, ConfigError, InputError, PannError
+from pann.core.psf import PointSpread
 from pann.core.tilt_series import NoiseKind, TiltSeries
 from pann.core.volume import Volume
 
@@ -12,6 +13,7 @@ __all__ = [
     "InputError",
     "NoiseKind",
     "PannError",
+    "PointSpread",
     "TiltSeries",
     "Volume",
 ]
