@@ -35,7 +35,7 @@ class PointSpread:
         return cls((sigma, halo_ratio * sigma), (1 - halo_weight, halo_weight))
 
     def blurred(self, sigma: float) -> "PointSpread":
-        """This profile convolved with a Gaussian of `sigma` [Å]."""
+        """The profile convolved with a Gaussian of `sigma` [Å]."""
         return PointSpread(tuple(sqrt(s**2 + sigma**2) for s in self.sigmas), self.weights)
 
     @property
