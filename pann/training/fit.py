@@ -1,0 +1,64 @@
+"""Training, from a configuration to exported weights."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from pann.core.files import require_writable
+from pann.training.checkpoints import ConfigInCheckpoint, export_weights, read_checkpoint
+from pann.training.record import plain, write_run_record
+
+
+def fit(cfg: DictConfig) -> dict[str, float]:
+    """Train one stage as `cfg` says (`pann.training.schema.TrainConfig`) and write everything to `cfg.output`.
+
+    The run folder receives config.yaml and run.json before the first step, metrics.csv, checkpoints/ (best.ckpt,
+    last.ckpt), and `<stage>.safetensors` with its card: the best averaged weights.
+
+    Returns
+    -------
+    The last validation metrics and, with `cfg.test`, those of the test, by name.
+    """
+    folder = require_writable(cfg.output)
+    config = plain(cfg)
+    if cfg.resume is not None:
+        read_checkpoint(cfg.resume, cfg.name, config["model"])
+    facts = write_run_record(folder, cfg)
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    data: LightningDataModule = instantiate(cfg.data)
+    task: LightningModule = instantiate(cfg.task)
+    callbacks = [instantiate(node) for node in cfg.callbacks.values() if node is not None]
+    loggers = [instantiate(node) for node in cfg.logger.values() if node is not None]
+    trainer: Trainer = instantiate(cfg.trainer, callbacks=[*callbacks, ConfigInCheckpoint(config)], logger=loggers)
+    trainer.fit(task, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
+    metrics = _numbers(trainer)
+    load_best(trainer, task, cfg.name)
+    if cfg.test:
+        trainer.test(task, datamodule=data, verbose=False)
+        metrics |= _numbers(trainer)
+    if trainer.is_global_zero:
+        card = {
+            "data": data.describe(),
+            "steps": trainer.global_step,
+            "seed": cfg.seed,
+            "metrics": metrics,
+            "run": facts,
+        }
+        export_weights(folder / f"{cfg.name}.safetensors", cfg.name, config["model"], task.state_dict(), card)
+    return metrics
+
+
+def load_best(trainer: Trainer, task: LightningModule, stage: str) -> None:
+    """Give `task` the averaged weights of the best checkpoint; without one it keeps the last averaged weights."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            task.load_state_dict(read_checkpoint(callback.best_model_path, stage)["state_dict"])
+            return
+
+
+def _numbers(trainer: Trainer) -> dict[str, Any]:
+    return {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}

@@ -1,0 +1,8 @@
+"""Train a network: `python train.py stage=refiner`, `stage=classifier`, or sweeps with `-m`."""
+
+from pathlib import Path
+
+from pann.training import fit, launch
+
+if __name__ == "__main__":
+    launch(fit, Path(__file__).parent / "conf", "train")
