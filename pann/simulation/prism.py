@@ -7,7 +7,7 @@ interpolation factor crops every probe to a window. Against multislice a window 
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ from pann.core.errors import InputError
 from pann.core.geometry import as_euler_angles, rotation_matrices
 from pann.core.progress import progress_bar
 from pann.core.random import generator
+from pann.simulation.grids import smooth_size
 from pann.simulation.microscope import Microscope
 
 VACUUM = 2.0
@@ -45,19 +46,6 @@ class PrismOptions:
     thermal_sigma: float | Mapping[int, float] = 0.07
     scan_step: float | None = None
     device: str = "cpu"
-
-
-def smooth_size(at_least: int, multiple_of: int = 1) -> int:
-    """Smallest multiple of `multiple_of` not below `at_least` whose prime factors are 2, 3, 5, 7 (fast FFT sizes)."""
-    n = ceil(at_least / multiple_of) * multiple_of
-    while True:
-        rest = n
-        for prime in (2, 3, 5, 7):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return n
-        n += multiple_of
 
 
 @dataclass(frozen=True)
@@ -212,10 +200,3 @@ def simulate_prism(
             )
             bar.advance(status=f"theta {tilt[1]:.1f}°")
     return np.stack(images)
-
-
-def pixel_sigma(pixel_size: float, microscope: Microscope, scan_step: float | None = None) -> float:
-    """Standard deviation [Å] of the blur that binning the scan points of one pixel causes along one axis."""
-    step = 1.05 * microscope.nyquist_step if scan_step is None else scan_step
-    factor = max(1, ceil(pixel_size / step - 1e-9))
-    return pixel_size * sqrt((1 - 1 / factor**2) / 12)

@@ -1,0 +1,140 @@
+"""Kernel of one isolated atom in an annular dark-field image, from first principles.
+
+An image of a thin, disordered enough object is close to the sum of the images of its atoms (Hartel, Rose and Dinges,
+Ultramicroscopy 63, 93, 1996, on the conditions). One atom is a phase object t = exp(i σ V); a probe ψ at distance r
+from it puts the share K(r) = Σ_{annulus} |F[ψ_r t]|² of its electrons on the detector. The integral of K over the
+plane is the cross-section [Å²], its shape, as a sum of Gaussians, the point spread before source and thermal blur.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, pi
+
+import numpy as np
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+from scipy.optimize import least_squares, nnls
+from scipy.special import j0
+
+from pann.core.errors import InputError
+from pann.core.psf import PointSpread
+from pann.simulation.grids import smooth_size
+from pann.simulation.microscope import Microscope
+
+_BOX = 10.0
+"""Edge of the periodic cell of the atom [Å]: the probe has fallen to nothing at half of it."""
+_SAMPLING = 0.032
+"""Of the waves [Å]."""
+_REFINEMENT = 4
+"""The phase exp(i σ V) is computed on a grid this many times finer."""
+_N_GAUSSIANS = 3
+_REFERENCE_BLUR = 0.25
+"""The fit weighs spatial frequencies as a source of this sigma [Å], the smallest usual one, passes them."""
+
+
+@dataclass(frozen=True)
+class AtomKernel:
+    """How one atom shows in an ADF image.
+
+    Attributes
+    ----------
+    cross_section : integral over the plane of the fraction of electrons detected [Å²].
+    profile : its normalised shape, of a point source and a resting atom.
+    """
+
+    cross_section: float
+    profile: PointSpread
+
+
+def _phase_object(
+    factor: Callable[[NDArray[np.float64]], NDArray[np.float64]], interaction: float, n: int, refinement: int
+) -> NDArray[np.complex128]:
+    """Fourier transform (n, n) of exp(i σ V) of one atom at the origin.
+
+    The phase is computed on a grid `refinement` times finer and cropped in Fourier space: exp(i σ V) of a heavy atom
+    has a cusp that the grid of the waves does not resolve (Pt: 15 % more scattering at 0.066 Å).
+    """
+    fine = n * refinement
+    frequencies = np.fft.fftfreq(fine, _BOX / fine)
+    squared = frequencies[:, None] ** 2 + frequencies[None, :] ** 2
+    transform = np.asarray(factor(squared.ravel()), dtype=np.float64).reshape(squared.shape)
+    potential = np.fft.ifft2(transform).real * (fine / _BOX) ** 2
+    phase_object = np.fft.fft2(np.exp(1j * interaction * potential))
+    low = np.concatenate([np.arange(n // 2), np.arange(fine - n // 2, fine)])
+    return phase_object[np.ix_(low, low)] / refinement**2
+
+
+class _IsolatedAtom:
+    """Transmission function and probe of one atom in the middle of a periodic cell."""
+
+    def __init__(self, number: int, microscope: Microscope) -> None:
+        from abtem.core.energy import energy2sigma
+        from abtem.parametrizations import LobatoParametrization
+
+        wavelength = microscope.wavelength
+        finest = min(_SAMPLING, 1e3 * wavelength / (3 * 1.1 * microscope.outer))
+        self.n = smooth_size(ceil(_BOX / finest), 2)
+        frequencies = np.fft.fftfreq(self.n, _BOX / self.n)
+        self.kx, self.ky = frequencies[:, None], frequencies[None, :]
+        k = np.hypot(self.kx, self.ky)
+        angles = 1e3 * wavelength * k
+        factor = LobatoParametrization().projected_scattering_factor(chemical_symbols[number])
+        transform = _phase_object(factor, energy2sigma(microscope.energy), self.n, _REFINEMENT)
+        # Band limit at 2/3 of Nyquist: no product of wave and transmission function folds back onto the detector.
+        self.transmission = np.fft.ifft2(transform * (k <= frequencies.max() * 2 / 3))
+        self.aperture = (angles <= microscope.semiangle).astype(np.float64)
+        self.aperture /= np.sqrt(self.aperture.sum())
+        self.annulus = (angles >= microscope.inner) & (angles <= microscope.outer)
+
+    def fraction(self, distance: float) -> float:
+        """Share of the electrons on the detector when the probe stands `distance` [Å] from the atom."""
+        probe = np.fft.ifft2(self.aperture * np.exp(-2j * pi * self.kx * distance), norm="ortho")
+        scattered = np.fft.fft2(probe * self.transmission, norm="ortho")
+        return float((np.abs(scattered[self.annulus]) ** 2).sum())
+
+    def cross_section(self) -> float:
+        """Integral of `fraction` over the plane [Å²], exact: over all positions the plane waves of the probe do not
+        interfere, each scatters |T(k' - k)|² from k to k'.
+        """
+        power = np.abs(np.fft.fft2(self.transmission) / self.n**2) ** 2
+        reached = np.fft.ifft2(np.fft.fft2(power) * np.fft.fft2(self.aperture**2)).real
+        return float(reached[self.annulus].sum() * _BOX**2)
+
+
+def _fit_gaussians(frequencies: NDArray[np.float64], transfer: NDArray[np.float64]) -> PointSpread:
+    """Non-negative Gaussians whose sum has the radial `transfer` function, one at zero frequency [1/Å]."""
+    envelope = np.sqrt(frequencies + frequencies[1]) * np.exp(-2 * (pi * _REFERENCE_BLUR * frequencies) ** 2)
+    sum_rule = 30.0
+
+    def solve(log_sigmas: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        design = np.exp(-2 * (pi * np.exp(log_sigmas)[None] * frequencies[:, None]) ** 2) * envelope[:, None]
+        design = np.vstack([design, np.full((1, len(log_sigmas)), sum_rule)])
+        target = np.append(transfer * envelope, sum_rule)
+        weights, _ = nnls(design, target)
+        return weights, design @ weights - target
+
+    start = np.log([0.15, 0.35, 1.2])[:_N_GAUSSIANS]
+    best = least_squares(lambda x: solve(x)[1], start, bounds=(np.log(0.03), np.log(3.0)), diff_step=1e-4)
+    weights = solve(best.x)[0]
+    keep = weights > 1e-4
+    weights = weights[keep] / weights[keep].sum()
+    sigmas = np.exp(best.x)[keep]
+    order = np.argsort(sigmas)
+    return PointSpread(tuple(float(s) for s in sigmas[order]), tuple(float(w) for w in weights[order]))
+
+
+def compute_kernel(number: int, microscope: Microscope) -> AtomKernel:
+    """Kernel of element `number` in `microscope` (its source is left out), computed with abTEM's scattering factors.
+
+    Takes about a second. Raises InputError for elements without tabulated scattering factors.
+    """
+    if not 1 <= number <= 103:
+        raise InputError(f"no scattering factors for atomic number {number}: elements 1 to 103 are tabulated")
+    atom = _IsolatedAtom(number, microscope)
+    radii = np.linspace(0, 1, 48) ** 1.5 * (_BOX / 2)
+    fine = np.linspace(0, radii[-1], 2000)
+    dense = CubicSpline(radii, [atom.fraction(r) for r in radii])(fine)
+    frequencies = np.linspace(0, 2e-3 * microscope.semiangle / microscope.wavelength, 80)
+    transfer = np.trapezoid(dense * fine * j0(2 * pi * frequencies[:, None] * fine), fine, axis=1)
+    return AtomKernel(atom.cross_section(), _fit_gaussians(frequencies, transfer / transfer[0]))
