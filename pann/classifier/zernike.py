@@ -87,9 +87,12 @@ def zernike_basis(order: int = 8, oversampling: int = 4) -> ZernikeBasis:
     rounding; the surplus damps the aliasing of density that the basis cannot hold.
     Raises ConfigError when the order is outside 0 ... 16 or the oversampling is negative.
     """
-    if not 0 <= order <= MAX_ORDER or oversampling < 0:
-        raise ConfigError(f"Zernike order {order}, oversampling {oversampling}: expected 0-{MAX_ORDER}, and 0 or more")
     exact = 2 * order + oversampling
+    if not 0 <= order <= MAX_ORDER or oversampling < 0 or exact > _LEBEDEV_DEGREES[-1]:
+        raise ConfigError(
+            f"Zernike order {order}, oversampling {oversampling}: expected an order from 0 to {MAX_ORDER} and an "
+            f"oversampling from 0 to {_LEBEDEV_DEGREES[-1]} - 2 order"
+        )
     nodes, node_weights = roots_jacobi(exact // 2 + 1, 0, 2)
     radii, radial_weights = (nodes + 1) / 2, node_weights / 8
     directions, angular_weights = lebedev_rule(next(rule for rule in _LEBEDEV_DEGREES if rule >= exact))

@@ -1,0 +1,226 @@
+"""Traced particles for training: one HDF5 file each, and the graphs made of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import Dataset, RandomSampler
+from torch_geometric.data import Data
+from torch_geometric.loader import DataLoader
+
+from pann.classifier.features import AtomFeatures
+from pann.classifier.graph import MAX_CANDIDATES, GraphConfig, build_graph, candidate_fields
+from pann.classifier.kmeans import global_clusters, local_clusters, mixture_shares
+from pann.classifier.scattering import scattering_powers
+from pann.core.errors import InputError
+from pann.core.files import atomic_path
+from pann.core.random import generator
+
+NOT_AN_ATOM = 0
+"""Label of a traced peak that is no atom, in files; the class MAX_CANDIDATES in graphs."""
+BASELINES = ("kmeans", "local_kmeans", "mixture")
+_LOCAL_RADIUS = 10.0
+_COMMON_METALS = (13, 14, 22, 26, 27, 28, 29, 42, 44, 45, 46, 47, 72, 73, 74, 77, 78, 79)
+
+
+@dataclass(frozen=True, eq=False)
+class TracedParticle:
+    """A particle after tracing, labelled by the truth.
+
+    Attributes
+    ----------
+    features : of every traced peak.
+    labels : (n,) int64 atomic number of the true atom that a peak was matched with, NOT_AN_ATOM where there is none.
+    elements : atomic numbers the particle is made of.
+    n_true : atoms of the truth, found or not.
+    dose : [e/Å² per projection].
+    source : "raw" for a plain reconstruction, "refined" for the refiner's output.
+    """
+
+    features: AtomFeatures
+    labels: NDArray[np.int64]
+    elements: tuple[int, ...]
+    n_true: int
+    dose: float
+    source: str = "raw"
+
+
+def write_particle(path: Path, particle: TracedParticle) -> None:
+    """Write one particle to `path` (.h5)."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file["positions"] = particle.features.positions
+        file["values"] = particle.features.values
+        file["log_intensity"] = particle.features.log_intensity
+        file["labels"] = particle.labels
+        file["elements"] = np.array(particle.elements, dtype=np.int64)
+        file.attrs.update(n_true=particle.n_true, dose=particle.dose, source=particle.source)
+
+
+def read_particle(path: Path) -> TracedParticle:
+    """Read a file of `write_particle`; raises InputError where it is damaged."""
+    try:
+        with h5py.File(path) as file:
+            features = AtomFeatures(file["positions"][:], file["values"][:], file["log_intensity"][:])
+            elements = tuple(int(number) for number in file["elements"][:])
+            attributes = dict(file.attrs)
+            labels = file["labels"][:]
+    except (OSError, KeyError) as error:
+        raise InputError(f"traced particle {path} cannot be read ({error}): delete it, it is made again") from error
+    return TracedParticle(
+        features, labels, elements, int(attributes["n_true"]), float(attributes["dose"]), str(attributes["source"])
+    )
+
+
+class GraphData(Dataset[Data]):
+    """Graphs of traced particles with labels.
+
+    Parameters
+    ----------
+    particles : the examples.
+    graph : neighbourhood.
+    augment : probability that candidates which the particle does not contain are offered as well; the order of the
+        candidates is then shuffled too. None takes the true elements as they are and adds the baselines' answers.
+    seed : of the augmentation.
+    """
+
+    def __init__(
+        self, particles: Sequence[TracedParticle], graph: GraphConfig, augment: float | None, seed: int = 0
+    ) -> None:
+        self._particles = list(particles)
+        self._graph = graph
+        self._augment = augment
+        self._seed = seed
+        self._draws = 0
+        self.graphs = [self._with_truth(particle) for particle in self._particles]
+
+    def __len__(self) -> int:
+        return len(self._particles)
+
+    def __getitem__(self, index: int) -> Data:
+        data = self.graphs[index]
+        if self._augment is None:
+            return data
+        particle = self._particles[index]
+        rng = generator(self._seed, "candidates", index, self._draws)
+        self._draws += 1
+        candidates = list(particle.elements)
+        if rng.random() < self._augment:
+            others = [number for number in _COMMON_METALS if number not in candidates]
+            room = MAX_CANDIDATES - len(candidates)
+            candidates += rng.choice(others, size=min(int(rng.integers(1, 3)), room), replace=False).tolist()
+        candidates = rng.permutation(candidates).tolist()
+        fields = candidate_fields(particle.features, candidates, scattering_powers(candidates))
+        return data.clone().update({**fields, "y": class_labels(particle.labels, candidates)})
+
+    def _with_truth(self, particle: TracedParticle) -> Data:
+        elements = particle.elements
+        data = build_graph(particle.features, elements, scattering_powers(elements), self._graph)
+        data.y = class_labels(particle.labels, elements)
+        data.n_true = torch.tensor([particle.n_true])
+        data.dose = torch.tensor([particle.dose])
+        if self._augment is None:
+            for name, answer in baseline_labels(particle).items():
+                data[name] = torch.from_numpy(answer)
+        return data
+
+
+def class_labels(labels: NDArray[np.int64], candidates: Sequence[int]) -> torch.Tensor:
+    """Class (n,) of each atomic number in `labels`: its place in `candidates`, or MAX_CANDIDATES where no atom is."""
+    classes = np.full(len(labels), MAX_CANDIDATES, dtype=np.int64)
+    for place, number in enumerate(candidates):
+        classes[labels == number] = place
+    return torch.from_numpy(classes)
+
+
+def baseline_labels(particle: TracedParticle) -> dict[str, NDArray[np.int64]]:
+    """Class of each atom by each of BASELINES, as a place in `particle.elements`."""
+    intensities = np.exp(particle.features.log_intensity.astype(np.float64))
+    by_power = np.argsort(scattering_powers(particle.elements))
+    clusters = global_clusters(intensities, len(by_power))
+    answers = (
+        clusters,
+        local_clusters(particle.features.positions, intensities, clusters, _LOCAL_RADIUS),
+        mixture_shares(intensities, len(by_power)).argmax(1),
+    )
+    return {name: by_power[answer] for name, answer in zip(BASELINES, answers, strict=True)}
+
+
+class ClassifierData(LightningDataModule):
+    """Graphs of traced particles from a folder of files.
+
+    Parameters
+    ----------
+    splits : number of files in the train, validation and test split, in the order of their names.
+    graph : see `GraphConfig`.
+    batch_size : particles.
+    steps_per_epoch : batches drawn, with repetition, for one epoch.
+    augment : see `GraphData`.
+    seed : of the augmentation.
+    folder : of the files.
+    """
+
+    def __init__(
+        self,
+        splits: Mapping[str, int],
+        graph: Mapping[str, Any],
+        batch_size: int,
+        steps_per_epoch: int,
+        augment: float,
+        seed: int,
+        folder: str | Path,
+    ) -> None:
+        super().__init__()
+        self.splits = dict(splits)
+        self.graph = GraphConfig(**graph)
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.augment = augment
+        self.seed = seed
+        self.folder = Path(folder)
+        self._sets: dict[str, GraphData] = {}
+        self._sources: dict[str, int] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read every split once."""
+        if self._sets:
+            return
+        paths = sorted(self.folder.glob("*.h5"))
+        needed = sum(self.splits.values())
+        if len(paths) < needed:
+            raise InputError(f"{self.folder} holds {len(paths)} traced particles, the splits need {needed}: make more")
+        start = 0
+        for split, count in self.splits.items():
+            particles = [read_particle(path) for path in paths[start : start + count]]
+            for particle in particles:
+                self._sources[particle.source] = self._sources.get(particle.source, 0) + 1
+            self._sets[split] = GraphData(particles, self.graph, self.augment if split == "train" else None, self.seed)
+            start += count
+
+    def statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation (n_features,) of the features of the training atoms."""
+        values = torch.cat([data.x for data in self._sets["train"].graphs])
+        return values.mean(0), values.std(0).clamp_min(1e-3)
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values for the card of the weights."""
+        return {"particles": self.splits, "volumes": self._sources, "seed": self.seed, "augment": self.augment}
+
+    def train_dataloader(self) -> DataLoader:
+        """Random particles."""
+        train = self._sets["train"]
+        draws = RandomSampler(train, replacement=True, num_samples=self.steps_per_epoch * self.batch_size)
+        return DataLoader(train, batch_size=self.batch_size, sampler=draws)
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation particles, in order."""
+        return DataLoader(self._sets["validation"], batch_size=self.batch_size)
+
+    def test_dataloader(self) -> DataLoader:
+        """Test particles, in order."""
+        return DataLoader(self._sets["test"], batch_size=self.batch_size)

@@ -1,0 +1,45 @@
+"""Integrated intensity of the atoms in a volume."""
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from pann.classifier.zernike import sample, zernike_basis
+from pann.core.errors import InputError
+from pann.core.volume import Volume
+
+_DARK = 1e-3
+
+
+def integrated_intensity(volume: Volume, positions: ArrayLike, radius: float = 1.2) -> NDArray[np.float64]:
+    """Sum of `volume` over a ball of `radius` [Å] around each of `positions` (n, 3) [Å], in image units, (n,).
+
+    A quadrature over trilinear values replaces the sum over voxels, so that the result does not jump with the position
+    of the atom between voxels.
+    """
+    if not radius > 0:
+        raise InputError(f"integrated intensity: radius is {radius}: expected a positive number [Å]")
+    density = torch.from_numpy(np.array(volume.values))
+    basis = zernike_basis(0, oversampling=14)
+    voxels = radius / volume.voxel_size
+    index = torch.from_numpy(volume.indices(positions)).float().reshape(-1, 3)
+    offsets = (voxels * basis.points).float()
+    weights = (voxels**3 * basis.weights).float()
+    parts = [sample(density, part[:, None] + offsets) @ weights for part in index.split(16384)]
+    return torch.cat(parts).double().numpy() if parts else np.zeros(0)
+
+
+def relative_log(intensities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of `intensities` (n,) relative to their median; dark atoms are floored at a thousandth of it.
+
+    Raises InputError when most atoms hold no intensity at all, since then nothing can tell elements apart.
+    """
+    if not len(intensities):
+        return np.zeros(0)
+    median = float(np.median(intensities))
+    if not median > 0:
+        raise InputError(
+            f"classification: the median intensity of {len(intensities)} atoms is {median:g}: "
+            "the positions do not lie on the density; check that volume and model belong together"
+        )
+    return np.log(np.maximum(intensities / median, _DARK))

@@ -1,0 +1,161 @@
+"""Training of the classifier as a Lightning module."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn.functional import cross_entropy, nll_loss
+from torch_geometric.data import Data
+
+from pann.classifier.calibration import expected_calibration_error, fit_temperature
+from pann.classifier.data import BASELINES
+from pann.classifier.net import CandidateTransformer
+
+
+class ClassifierTask(pl.LightningModule):
+    """Cross-entropy over candidates and "not an atom"; metrics of the network beside those of the classical methods.
+
+    Logged for ``val`` and ``test``: ``loss`` (negative log-likelihood), ``species_accuracy`` among traced atoms that
+    are true, ``correct_fraction`` of all true atoms, found or not, ``ece`` of the chosen element, ``atom_accuracy`` of
+    telling atoms from other peaks, and the first two for every baseline (``val/kmeans/species_accuracy``). The test
+    adds them for every dose bin.
+
+    Parameters
+    ----------
+    net : `CandidateTransformer`.
+    optimizer, scheduler : partial constructors; the schedule is stepped after every batch.
+    label_smoothing : share of the target spread over the other classes.
+    dose_bins : edges [e/Å² per projection] of the bins of the test.
+    """
+
+    def __init__(
+        self,
+        net: CandidateTransformer,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        scheduler: Callable[..., Any],
+        label_smoothing: float = 0.0,
+        dose_bins: Sequence[float] = (),
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+        self._label_smoothing = label_smoothing
+        self._dose_bins = list(dose_bins)
+        self._outputs: list[dict[str, Tensor]] = []
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Optimiser and its schedule."""
+        optimizer = self._optimizer(self.net.parameters())
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"},
+        }
+
+    def on_fit_start(self) -> None:
+        """Give the network the statistics of its inputs."""
+        self.net.set_statistics(*self.trainer.datamodule.statistics())  # type: ignore[attr-defined]
+
+    def on_test_start(self) -> None:
+        """Calibrate the best weights on the validation particles, so that the stored temperature fits them."""
+        self.calibrate(self.trainer.datamodule.val_dataloader())  # type: ignore[attr-defined]
+
+    @torch.no_grad()
+    def calibrate(self, batches: Any) -> float:
+        """Fit the temperature of the network to `batches`, store it in the network, and return it."""
+        self.net.temperature.fill_(1.0)
+        self.net.eval()
+        pairs = [(self._logits(batch.to(self.device)), batch.y) for batch in batches]
+        logits, labels = (torch.cat(parts).cpu() for parts in zip(*pairs, strict=True))
+        temperature = fit_temperature(logits, labels)
+        self.net.temperature.fill_(temperature)
+        return temperature
+
+    def training_step(self, batch: Data, batch_idx: int) -> Tensor:
+        """One step."""
+        logits = self._logits(batch)
+        loss = _smoothed_cross_entropy(logits, batch.y, self._label_smoothing)
+        self.log("train/loss", loss, batch_size=batch.num_graphs, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Data, batch_idx: int) -> None:
+        """Collect answers for the epoch's metrics."""
+        self._collect(batch)
+
+    def test_step(self, batch: Data, batch_idx: int) -> None:
+        """Collect answers for the test's metrics."""
+        self._collect(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of all validation atoms."""
+        self._log_metrics("val", self._gathered())
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of all test atoms, and by dose."""
+        outputs = self._gathered()
+        self._log_metrics("test", outputs)
+        for low, high in zip(self._dose_bins[:-1], self._dose_bins[1:], strict=True):
+            chosen = (outputs["dose"] >= low) & (outputs["dose"] < high)
+            if chosen.any():
+                inside = {name: value[chosen] for name, value in outputs.items()}
+                self._log_metrics(f"test/dose_{low:g}_{high:g}", inside)
+
+    def _logits(self, batch: Data) -> Tensor:
+        # Attention over few atoms gains nothing from half precision, and calibration loses by it.
+        with torch.autocast(self.device.type, enabled=False):
+            return self.net(batch)
+
+    def _collect(self, batch: Data) -> None:
+        share = torch.bincount(batch.batch, minlength=batch.num_graphs).to(batch.n_true.dtype)
+        outputs = {
+            "logits": self._logits(batch),
+            "label": batch.y,
+            "dose": batch.dose[batch.batch],
+            # Every traced peak carries its part of the true atoms of its particle: a sum over any peaks counts them.
+            "true_atoms": (batch.n_true / share)[batch.batch],
+        }
+        self._outputs.append({**outputs, **{name: batch[name] for name in BASELINES}})
+
+    def _gathered(self) -> dict[str, Tensor]:
+        outputs = {name: torch.cat([part[name] for part in self._outputs]).cpu() for name in self._outputs[0]}
+        self._outputs.clear()
+        return outputs
+
+    def _log_metrics(self, prefix: str, outputs: dict[str, Tensor]) -> None:
+        metrics = classification_metrics(outputs["logits"], outputs["label"], float(outputs["true_atoms"].sum()))
+        for name in BASELINES:
+            right = outputs[name] == outputs["label"]
+            real = outputs["label"] < outputs["logits"].shape[1] - 1
+            metrics[f"{name}/species_accuracy"] = float(right[real].double().mean())
+            metrics[f"{name}/correct_fraction"] = float(right[real].sum() / outputs["true_atoms"].sum())
+        self.log_dict({f"{prefix}/{name}": value for name, value in metrics.items()})
+
+
+def classification_metrics(logits: Tensor, labels: Tensor, n_true: float) -> dict[str, float]:
+    """Metrics of `logits` (n, n_classes), "not an atom" last, against class `labels` (n,) of `n_true` true atoms."""
+    nothing = logits.shape[1] - 1
+    real = labels < nothing
+    chances = logits[:, :nothing].softmax(dim=1)
+    confidence, chosen = chances.max(dim=1)
+    right = chosen[real] == labels[real]
+    return {
+        "loss": float(cross_entropy(logits, labels)),
+        "species_accuracy": float(right.double().mean()),
+        "correct_fraction": float(right.sum() / n_true),
+        "ece": expected_calibration_error(confidence[real], right),
+        "atom_accuracy": float(((logits.argmax(dim=1) < nothing) == real).double().mean()),
+    }
+
+
+def _smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy with the target smoothed over the classes that are not masked (logit −inf)."""
+    log_chances = logits.log_softmax(dim=1)
+    loss = nll_loss(log_chances, labels)
+    if smoothing == 0:
+        return loss
+    present = torch.isfinite(logits)
+    uniform = -log_chances.masked_fill(~present, 0.0).sum(1) / present.sum(1)
+    return (1 - smoothing) * loss + smoothing * uniform.mean()
