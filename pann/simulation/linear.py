@@ -60,7 +60,7 @@ def splat_gaussians(
 
 
 def _profile(axis: Tensor, centres: Tensor, scale: Tensor) -> Tensor:
-    """exp(-((axis - centre) scale)²), (..., n_pixels); cut off at e⁻⁴⁰, since denormal numbers are five times slower."""
+    """exp(-((axis - centre) scale)²), (..., n_pixels), never below e⁻⁴⁰: denormal numbers are five times slower."""
     return ((axis - centres) * scale).square().neg().clamp(min=-40).exp()
 
 
@@ -146,8 +146,13 @@ def simulate_linear(
     if shifts is not None:
         points = points + np.asarray(shifts, dtype=np.float64).reshape(len(euler), 1, 2)
     sigmas, masses = atom_profiles(model.numbers, pixel_size, microscope, thermal_sigma)
-    tensors = [torch.as_tensor(array, dtype=torch.float32, device=device) for array in (points, sigmas, masses)]
-    images = splat_gaussians(*tensors, image_shape, pixel_size)
+    images = splat_gaussians(
+        torch.as_tensor(points, dtype=torch.float32, device=device),
+        torch.as_tensor(sigmas, dtype=torch.float32, device=device),
+        torch.as_tensor(masses, dtype=torch.float32, device=device),
+        image_shape,
+        pixel_size,
+    )
     if saturation > 0:
         images = images / (1 + saturation * images)
     if scale is not None:

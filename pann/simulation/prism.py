@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -146,10 +147,11 @@ def prism_projection(
     settings = {"dask.lazy": False, "device": options.device, "diagnostics.progress_bar": False}
     with abtem_config.set(settings), dask.config.set(scheduler="synchronous"):
         potential = Potential(atoms, gpts=grid.gpts, slice_thickness=options.slice_thickness, projection="infinite")
+        built: Any = potential.build(lazy=False)
         waves = SMatrix(
             semiangle_cutoff=microscope.semiangle,
             energy=microscope.energy,
-            potential=potential.build(lazy=False),
+            potential=built,
             interpolation=grid.interpolation,
             downsample="cutoff",
         ).build(lazy=False)
@@ -162,7 +164,7 @@ def prism_projection(
             endpoint=False,
         )
         detector = AnnularDetector(inner=microscope.inner, outer=microscope.outer)
-        image = waves.reduce(scan=scan, detectors=detector, ctf=ctf, max_batch_reduction=64)
+        image: Any = waves.reduce(scan=scan, detectors=detector, ctf=ctf, max_batch_reduction=64)
         values = image.to_cpu().array
     return _blur_and_bin(np.asarray(values, dtype=np.float32), pixel_size, grid.oversampling, microscope.source_sigma)
 
