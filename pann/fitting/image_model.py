@@ -110,7 +110,8 @@ class Expansion:
         nx, ny = self.model.image_shape
         return images[:, self.pad : self.pad + nx, self.pad : self.pad + ny]
 
-    def _embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Tensor) -> Tensor:
+        """`images` with the margin of zeros in which atoms beyond the edge are rendered."""
         return torch.nn.functional.pad(images.to(self.model.dtype), (self.pad,) * 4)
 
     @cached_property
@@ -180,9 +181,7 @@ class Expansion:
         """Transpose of `jvp`: gradient of <`images`, μ> by the free parameters."""
         layout, state = self.layout, self.state
         images = images.to(self.model.dtype)
-        spread = self._spread(self._embed(images))
-        by_centre, by_amplitude, by_sigma = self.renderer.vjp(self.amplitude, spread, layout.width)
-        by_centre = by_centre / self.model.pixel_size
+        by_centre, by_amplitude, by_sigma = self.pull(images, layout.width)
         by_atom = (state.scale[:, None] * by_amplitude).sum(0)
         parts = {
             "positions": torch.einsum("tij,tni->nj", self.model.view, by_centre),
@@ -201,13 +200,26 @@ class Expansion:
             parts["halo_ratio"] = shared(1).fill_(_dot(images, self._ratio_slope))
         return layout.join(parts)
 
+    def pull(self, images: Tensor, with_sigma: bool = False) -> tuple[Tensor, Tensor, float]:
+        """Gradient of <`images`, μ> by what each image sees of each atom.
+
+        Returns
+        -------
+        by_centre : (n_tilts, n_atoms, 2), by the detector position [1/Å].
+        by_amplitude : (n_tilts, n_atoms), by the intensity in the image.
+        by_sigma : by the width of the core [1/pixel], zero unless `with_sigma`.
+        """
+        spread = self._spread(self.embed(images))
+        by_centre, by_amplitude, by_sigma = self.renderer.vjp(self.amplitude, spread, with_sigma)
+        return by_centre / self.model.pixel_size, by_amplitude, by_sigma
+
     def information(self, inverse_variance: Tensor) -> Tensor:
         """Fisher information (n_atoms, 4, 4) of (x, y, z [Å], intensity) of each atom, all others held.
 
         F = Σ_pixels (∂μ/∂θ)(∂μ/∂θ)ᵀ / variance.
         """
         sigmas = tuple(ratio * self.sigma for ratio in self.state.ratios)
-        seen = self.renderer.information(self._embed(inverse_variance), sigmas, self.state.weights)
+        seen = self.renderer.information(self.embed(inverse_variance), sigmas, self.state.weights)
         amplitude = self.amplitude[..., None, None]
         view = self.model.view / self.model.pixel_size
         n = self.layout.n_atoms

@@ -1,11 +1,11 @@
 """Sums of Gaussian atoms in a stack of images, with exact first derivatives.
 
-The profile is the value of the Gaussian at the centre of the pixel times the pixel area, not its integral over the pixel:
-a scanned probe samples the image at points, and whatever blur the pixel adds is part of the fitted width. It adds up
-to one over the pixels to better than 1e-4 for widths above 0.7 pixels.
+The profile is the value of the Gaussian at the centre of the pixel times the pixel area, not its integral over the
+pixel: a scanned probe samples the image at points, and whatever blur the pixel adds is part of the fitted width. It
+adds up to one over the pixels to better than 1e-4 for widths above 0.7 pixels.
 
-All lengths here are pixels. `Renderer` is linearised about fixed atom positions: it renders, pushes small changes of the
-atoms forward to the images (`jvp`) and pulls images back to the atoms (`vjp`, the transpose).
+All lengths here are pixels. `Renderer` is linearised about fixed atom positions: it renders, pushes small changes of
+the atoms forward to the images (`jvp`) and pulls images back to the atoms (`vjp`, the transpose).
 """
 
 from collections.abc import Iterator

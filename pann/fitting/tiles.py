@@ -1,8 +1,8 @@
 """Which atoms touch which square of pixels.
 
-An image of separable Gaussians is a matrix product: image[x, y] = Σᵢ aᵢ Aᵢ(x) Bᵢ(y). Over the whole image that product wastes
-its time on zeros; over small square tiles, each with the few atoms that reach it, it is sparse *and* runs at the speed of
-a matrix product, several times that of scattering windows of pixels one by one. This module makes the lists.
+An image of separable Gaussians is a matrix product: image[x, y] = Σᵢ aᵢ Aᵢ(x) Bᵢ(y). Over the whole image that product
+wastes its time on zeros; over small square tiles, each with the few atoms that reach it, it is sparse *and* runs at the
+speed of a matrix product, several times that of scattering windows of pixels one by one. This module makes the lists.
 """
 
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Tiling:
 
     def split(self, images: Tensor) -> Tensor:
         """Tiles (n_tiles, width, width) of `images` (n_tilts, nx, ny); pixels beyond the image are zero."""
-        n_tilts, nx, ny = images.shape
+        nx, ny = images.shape[1:]
         full_x, full_y = self.field
         padded = torch.nn.functional.pad(images, (0, full_y - ny, 0, full_x - nx))
         t, gx, gy = self.grid

@@ -1,0 +1,135 @@
+"""How well the data can tell where the atoms are: Fisher information and the Cramér-Rao bound.
+
+F = Σ_pixels (∂μ/∂θ)(∂μ/∂θ)ᵀ / variance; the covariance of any unbiased estimate is at least F⁻¹ (Kay, Fundamentals of
+Statistical Signal Processing: Estimation Theory, 3.7). μ holds all atoms, so a neighbour's light always counts as
+noise. `full` information also lets every parameter vary at once: overlapping atoms, intensities, background, scale,
+shift and PSF; blocks hold all but one atom fixed and are a few per cent optimistic where atoms overlap.
+"""
+
+import torch
+from torch import Tensor
+
+from pann.fitting.image_model import Expansion
+from pann.fitting.newton import SharedSlopes, symmetric_inverse
+from pann.fitting.tiles import Chunk
+
+GRAM_ELEMENTS = 20_000_000
+"""Derivative values (atoms × parameters × pixels) formed at once."""
+
+
+def position_covariance(
+    expansion: Expansion, inverse_variance: Tensor, prior_precision: Tensor, full: bool, largest: float
+) -> Tensor:
+    """Cramér-Rao covariance of the positions.
+
+    Parameters
+    ----------
+    inverse_variance : (n_tilts, nx, ny) of the pixels.
+    prior_precision : (n_parameters,) of the free parameters.
+    full : all parameters together (dense, cost grows with the square of the number of atoms), else atom by atom.
+    largest : standard deviation [Å] that stands for a direction in which the images do not hold the atom.
+
+    Returns
+    -------
+    (n_atoms, 3, 3) float64 [Å²].
+    """
+    size = 4 if expansion.layout.per_atom else 3
+    blocks = expansion.information(inverse_variance)[:, :size, :size]
+    blocks[:, :3, :3] += _missing(blocks[:, :3, :3], largest**-2)
+    if not full:
+        return symmetric_inverse(blocks)[:, :3, :3]
+    dense = _with_floor(atom_information(expansion, inverse_variance), blocks)
+    dense = dense - _explained(expansion, inverse_variance, prior_precision)
+    if expansion.layout.shifts:
+        dense = _fix_translation(dense, size)
+    covariance = torch.cholesky_inverse(torch.linalg.cholesky(dense))
+    n = expansion.layout.n_atoms
+    return covariance.reshape(n, size, n, size).diagonal(dim1=0, dim2=2).permute(2, 0, 1)[:, :3, :3].contiguous()
+
+
+def _missing(blocks: Tensor, least: float) -> Tensor:
+    """What to add to `blocks` so that no eigenvalue is below `least`."""
+    values, vectors = torch.linalg.eigh(blocks)
+    lift = (least - values).clamp(min=0)
+    return (vectors * lift[:, None, :]) @ vectors.transpose(1, 2)
+
+
+def _with_floor(dense: Tensor, blocks: Tensor) -> Tensor:
+    """`dense` with its diagonal blocks replaced by the floored `blocks`."""
+    n, size = blocks.shape[:2]
+    table = dense.reshape(n, size, n, size)
+    index = torch.arange(n, device=dense.device)
+    table[index, :, index, :] = blocks
+    return dense
+
+
+def _fix_translation(dense: Tensor, size: int) -> Tensor:
+    """Hold the mean position, which free shifts leave open."""
+    n = len(dense) // size
+    table = dense.reshape(n, size, n, size)
+    stiffness = float(dense.diagonal().reshape(n, size)[:, :3].sum()) / n
+    for axis in range(3):
+        table[:, axis, :, axis] += stiffness
+    return dense
+
+
+def atom_information(expansion: Expansion, inverse_variance: Tensor) -> Tensor:
+    """Fisher information among the parameters of all atoms, (size n_atoms)², ordered atom by atom.
+
+    The parameters of an atom are x, y, z [Å], and its intensity where each has its own. Pixels count up to the edge of
+    the tiles that the core of an atom touches (see `Renderer.information`).
+    """
+    layout, renderer = expansion.layout, expansion.renderer
+    n, size = layout.n_atoms, 4 if layout.per_atom else 3
+    result = torch.zeros((size * n) ** 2, dtype=torch.float64, device=inverse_variance.device)
+    tiles = renderer.tiling.split(expansion.embed(inverse_variance))
+    per_tilt = renderer.tiling.grid[1] * renderer.tiling.grid[2]
+    pixels = renderer.tiling.width**2
+    for chunk in renderer.tiling.chunks:
+        batch = max(1, GRAM_ELEMENTS // (size * pixels * chunk.sites.shape[1]))
+        for begin in range(0, len(chunk.tiles), batch):
+            part = Chunk(chunk.tiles[begin : begin + batch], chunk.sites[begin : begin + batch])
+            tilt = torch.div(part.tiles, per_tilt, rounding_mode="floor")
+            slopes = _slopes(expansion, part, tilt)[..., :size, :, :].reshape(len(part.tiles), -1, pixels)
+            variance = tiles[part.tiles].reshape(-1, 1, pixels)
+            gram = torch.bmm(slopes * variance, slopes.transpose(1, 2)).double()
+            atom = torch.where(part.sites < renderer.tiling.n_sites, part.sites % n, 0)
+            index = (atom[..., None] * size + torch.arange(size, device=atom.device)).reshape(len(atom), -1)
+            result.index_add_(0, (index[:, :, None] * (size * n) + index[:, None, :]).reshape(-1), gram.reshape(-1))
+    return result.reshape(size * n, size * n)
+
+
+def _slopes(expansion: Expansion, chunk: Chunk, tilt: Tensor) -> Tensor:
+    """Derivative images (g, m, 4, width, width) of each atom of `chunk` by x, y, z [Å] and its intensity."""
+    renderer, state, model = expansion.renderer, expansion.state, expansion.model
+    by_x = by_y = plain = torch.zeros((), dtype=model.dtype, device=tilt.device)
+    for ratio, weight in zip(state.ratios, state.weights, strict=True):
+        sigma = ratio * expansion.sigma
+        p = renderer.profiles(chunk, sigma)
+        plain = plain + weight * p.x[..., :, None] * p.y[..., None, :]
+        by_x = by_x + (weight / sigma**2) * (p.offset_x * p.x)[..., :, None] * p.y[..., None, :]
+        by_y = by_y + (weight / sigma**2) * p.x[..., :, None] * (p.offset_y * p.y)[..., None, :]
+    amplitude = renderer.listed(expansion.amplitude)[chunk.sites][..., None, None]
+    view = (model.view / model.pixel_size).to(model.dtype)[tilt]
+    moves = [
+        amplitude * (view[:, 0, axis, None, None, None] * by_x + view[:, 1, axis, None, None, None] * by_y)
+        for axis in range(3)
+    ]
+    moves.append(state.scale.to(model.dtype)[tilt][:, None, None, None] * plain)
+    return torch.stack(moves, 2)
+
+
+def _explained(expansion: Expansion, inverse_variance: Tensor, prior_precision: Tensor) -> Tensor:
+    """Information that the shared parameters take from the atoms: F_as F_ss⁻¹ F_sa."""
+    layout, model, state = expansion.layout, expansion.model, expansion.state
+    n, size = layout.n_atoms, 4 if layout.per_atom else 3
+    slopes = SharedSlopes.of(expansion)
+    first = layout.n_parameters - slopes.n_parameters
+    shared = slopes.information(inverse_variance) + torch.diag(prior_precision[first:])
+    cross = torch.zeros(slopes.n_parameters, n, 4, dtype=torch.float64, device=shared.device)
+    for images, place in zip(slopes.images, slopes.places, strict=True):
+        by_centre, by_amplitude, _ = expansion.pull(images * inverse_variance)
+        moves = torch.einsum("tij,tni->tnj", model.view, by_centre)
+        cross.index_add_(0, place, torch.cat([moves, (state.scale[:, None] * by_amplitude)[..., None]], 2))
+    rows = cross[..., :size].reshape(slopes.n_parameters, -1)
+    return rows.T @ symmetric_inverse(shared) @ rows if len(rows) else rows.T @ rows

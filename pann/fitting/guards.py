@@ -1,0 +1,122 @@
+"""Keeping atoms sane during a fit, and saying which ones were not.
+
+An atom that cannot be fitted is held where it is and flagged; it never spoils the others with NaN or a runaway.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import IntFlag
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from pann.fitting.parameters import Layout, State
+
+STEP_LIMIT = 0.3
+"""Longest move of an atom in one step [Å]: within it the linearised image of an atom still points the right way."""
+HOLDS_BEFORE_FREEZE = 4
+"""Times that a step of an atom is refused, for coming too close to another, before the atom is held for good."""
+
+
+class AtomFlag(IntFlag):
+    """What is wrong with an atom; flags add up."""
+
+    OK = 0
+    WEAK = 1
+    """Its intensity fell to a small share of that of its kind: probably no atom."""
+    MERGED = 2
+    """It ran into another atom and was held."""
+    DRIFTED = 4
+    """It reached the limit of its distance from the start."""
+    OUTSIDE = 8
+    """No image shows it."""
+
+
+@dataclass
+class Guard:
+    """Limits of the parameters, and the atoms that are held.
+
+    Attributes
+    ----------
+    start : (n_atoms, 3) positions [Å] from which no atom may go further than `max_shift` [Å].
+    min_distance : atoms may not come closer to each other than this [Å].
+    intensity_floor : (n_groups,) lower limit of the intensities.
+    background_floor : lower limit of the backgrounds; minus infinity for processed images.
+    """
+
+    start: Tensor
+    max_shift: float
+    min_distance: float
+    intensity_floor: Tensor
+    background_floor: float
+    holds: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.holds = torch.zeros(len(self.start), dtype=torch.long, device=self.start.device)
+
+    def shorten(self, layout: Layout, step: Tensor) -> Tensor:
+        """`step` with no atom moving further than `STEP_LIMIT`; widths change by a quarter at most."""
+        shortened = step.clone()
+        parts = layout.split(shortened)
+        length = parts["positions"].norm(dim=1, keepdim=True)
+        parts["positions"] *= (STEP_LIMIT / length.clamp(min=STEP_LIMIT)).nan_to_num(0.0)
+        for kind in ("width", "halo_weight", "halo_ratio"):
+            parts[kind].clamp_(-0.25, 0.25)
+        return shortened
+
+    def confine(self, old: State, new: State) -> State:
+        """`new` brought back within the limits; atoms that came too close to another return to their `old` position."""
+        positions = new.positions
+        away = positions - self.start
+        length = away.norm(dim=1, keepdim=True)
+        positions = self.start + away * (self.max_shift / length.clamp(min=self.max_shift))
+        close = self._collided(old.positions, positions)
+        if len(close):
+            self.holds[close] += 1
+            positions = positions.clone()
+            positions[close] = old.positions[close]
+        return replace(
+            new,
+            positions=positions,
+            intensity=torch.maximum(new.intensity, self.intensity_floor),
+            background=new.background.clamp(min=self.background_floor),
+        )
+
+    def _collided(self, old: Tensor, new: Tensor) -> Tensor:
+        points, before = new.cpu().numpy(), old.cpu().numpy()
+        pairs = cKDTree(points).query_pairs(self.min_distance, output_type="ndarray")
+        if len(pairs):
+            first, second = pairs.T
+            gap = np.linalg.norm(points[first] - points[second], axis=1)
+            pairs = pairs[gap < np.linalg.norm(before[first] - before[second], axis=1)]
+        return torch.as_tensor(np.unique(pairs), dtype=torch.long, device=new.device)
+
+    def free(self, layout: Layout, state: State, gradient: Tensor, seen: Tensor) -> Tensor:
+        """1.0 for every parameter that may move, 0.0 for those at a limit that the gradient pushes against.
+
+        Parameters
+        ----------
+        gradient : (n_parameters,) of the objective, which falls against it.
+        seen : (n_atoms,) whether any image shows the atom.
+        """
+        free = torch.ones_like(gradient)
+        parts, slope = layout.split(free), layout.split(gradient)
+        away = state.positions - self.start
+        outward = (slope["positions"] * away).sum(1) < 0
+        stuck = (away.norm(dim=1) > 0.999 * self.max_shift) & outward
+        parts["positions"][stuck | (self.holds >= HOLDS_BEFORE_FREEZE) | ~seen] = 0
+        parts["intensity"][(state.intensity <= self.intensity_floor) & (slope["intensity"] > 0)] = 0
+        low = (state.background <= self.background_floor)[: len(parts["background"])]
+        parts["background"][low & (slope["background"] > 0)] = 0
+        return free
+
+    def flags(self, layout: Layout, state: State, seen: Tensor, weak_below: float) -> np.ndarray:
+        """`AtomFlag` of every atom (n_atoms,); weak means an intensity below `weak_below` of the median."""
+        intensity = state.intensity[layout.group]
+        flags = torch.zeros(layout.n_atoms, dtype=torch.long, device=intensity.device)
+        flags[intensity < weak_below * intensity.median()] += int(AtomFlag.WEAK)
+        flags[self.holds >= HOLDS_BEFORE_FREEZE] += int(AtomFlag.MERGED)
+        flags[(state.positions - self.start).norm(dim=1) > 0.999 * self.max_shift] += int(AtomFlag.DRIFTED)
+        flags[~seen] += int(AtomFlag.OUTSIDE)
+        return flags.cpu().numpy()

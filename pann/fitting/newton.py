@@ -1,0 +1,197 @@
+"""The quadratic model of the likelihood about a state, and its minimiser.
+
+Gauss-Newton with the expected (Fisher) information: F = Jᵀ W J, with J the derivative of the images by the parameters
+and W the inverse variance of the pixels. F is never formed: a product with it is one push forward and one pull back,
+so the cost is linear in the number of atoms. The preconditioner is exact within each atom (3 × 3, or 4 × 4 with its
+intensity) and among all parameters that are not of one atom; conjugate gradients supply the rest, chiefly atoms that
+overlap.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from pann.fitting.image_model import Expansion
+from pann.fitting.parameters import Layout
+
+NULL_BELOW = 1e-7
+"""Eigenvalue of an information matrix of unit diagonal that counts as zero: float32 images resolve no less."""
+
+
+class Preconditioner:
+    """Block-diagonal approximation of the information and its inverse."""
+
+    def __init__(self, expansion: Expansion, inverse_variance: Tensor, prior_precision: Tensor) -> None:
+        self.layout = expansion.layout
+        size = 4 if self.layout.per_atom else 3
+        atoms = expansion.information(inverse_variance)[:, :size, :size]
+        self.atoms = atoms
+        self.atom_inverse = symmetric_inverse(atoms)
+        slopes = SharedSlopes.of(expansion)
+        self.first_shared = self.layout.n_parameters - slopes.n_parameters
+        self.shared = slopes.information(inverse_variance) + torch.diag(prior_precision[self.first_shared :])
+        self.shared_inverse = symmetric_inverse(self.shared) if slopes.n_parameters else self.shared
+
+    def _apply(self, blocks: Tensor, shared: Tensor, vector: Tensor) -> Tensor:
+        n = self.layout.n_atoms
+        columns = [vector[: 3 * n].reshape(n, 3)]
+        if self.layout.per_atom:
+            columns.append(vector[3 * n : 4 * n, None])
+        product = torch.einsum("nij,nj->ni", blocks, torch.cat(columns, 1))
+        return torch.cat([product[:, :3].reshape(-1), product[:, 3:].reshape(-1), shared @ vector[self.first_shared :]])
+
+    def multiply(self, vector: Tensor) -> Tensor:
+        """The approximation times `vector`."""
+        return self._apply(self.atoms, self.shared, vector)
+
+    def solve(self, vector: Tensor) -> Tensor:
+        """Its inverse times `vector`."""
+        return self._apply(self.atom_inverse, self.shared_inverse, vector)
+
+
+def symmetric_inverse(matrices: Tensor) -> Tensor:
+    """Pseudo-inverse of information matrices (..., n, n): zero along a gauge, of which the images say nothing."""
+    scale = torch.diagonal(matrices, dim1=-2, dim2=-1).clamp(min=0).sqrt()
+    inverse_scale = torch.where(scale > 0, 1 / scale.clamp(min=1e-150), 0.0)
+    unit = inverse_scale[..., :, None] * matrices * inverse_scale[..., None, :]
+    values, vectors = torch.linalg.eigh(unit)
+    inverse_values = torch.where(values > NULL_BELOW, 1 / values.clamp(min=NULL_BELOW), 0.0)
+    inverse = (vectors * inverse_values[..., None, :]) @ vectors.transpose(-1, -2)
+    return inverse_scale[..., :, None] * inverse * inverse_scale[..., None, :]
+
+
+@dataclass(frozen=True)
+class SharedSlopes:
+    """Derivative images of the parameters that do not belong to one atom.
+
+    Attributes
+    ----------
+    images : one stack (n_tilts, nx, ny) for each parameter, or for each family with a member per image.
+    places : for each stack, which of the shared parameters each of its images belongs to, (n_tilts,).
+    n_parameters : number of shared parameters; they are the last of the vector.
+    """
+
+    images: list[Tensor]
+    places: list[Tensor]
+    n_parameters: int
+
+    @classmethod
+    def of(cls, expansion: Expansion) -> "SharedSlopes":
+        """The slopes at the state of `expansion`."""
+        layout, device = expansion.layout, expansion.core.device
+        per_image = _per_image_slopes(expansion)
+        kinds = {
+            k: n for k, n in layout.sizes.items() if k != "positions" and not (k == "intensity" and layout.per_atom)
+        }
+        first = layout.n_parameters - sum(kinds.values())
+        images: list[Tensor] = []
+        places: list[Tensor] = []
+        begin = 0
+        for kind, size in kinds.items():
+            family = per_image.get(kind, [])
+            for k, slope in enumerate(family):
+                stride = 0 if size == 1 else len(family)
+                images.append(slope)
+                places.append(begin + stride * torch.arange(layout.n_tilts, device=device) + k)
+            for k in range(0 if family else size):
+                unit = torch.zeros(layout.n_parameters, dtype=torch.float64, device=device)
+                unit[first + begin + k] = 1
+                images.append(expansion.jvp(unit))
+                places.append(torch.full((layout.n_tilts,), begin + k, device=device))
+            begin += size
+        return cls(images, places, begin)
+
+    def information(self, inverse_variance: Tensor) -> Tensor:
+        """Fisher information among the shared parameters (n_parameters, n_parameters)."""
+        result = inverse_variance.new_zeros(self.n_parameters, self.n_parameters, dtype=torch.float64)
+        for tilt in range(len(inverse_variance) if self.images else 0):
+            rows = torch.stack([slope[tilt].reshape(-1) for slope in self.images]).double()
+            index = torch.stack([place[tilt] for place in self.places])
+            gram = (rows * inverse_variance[tilt].reshape(-1)) @ rows.T
+            result.index_put_((index[:, None], index[None, :]), gram, accumulate=True)
+        return result
+
+
+def _per_image_slopes(expansion: Expansion) -> dict[str, list[Tensor]]:
+    """Derivative images of the parameters of which each image has its own; one or two per image."""
+    layout, state = expansion.layout, expansion.state
+    slopes: dict[str, list[Tensor]] = {}
+    if layout.background != "none":
+        slopes["background"] = [torch.ones_like(expansion.atoms)]
+    if layout.scale:
+        slopes["scale"] = [expansion.atoms / state.scale[:, None, None].to(expansion.atoms.dtype)]
+    if layout.shifts:
+        zero = torch.zeros(layout.n_parameters, dtype=torch.float64, device=expansion.atoms.device)
+        slopes["shifts"] = []
+        for axis in range(2):
+            unit = layout.split(zero.clone())
+            unit["shifts"][:, axis] = 1
+            slopes["shifts"].append(expansion.jvp(layout.join(unit)))
+    return slopes
+
+
+class Constraint:
+    """Linear constraints on a step: frozen parameters, and the gauge.
+
+    A scale common to all images is an intensity, and shifts of the form [R_t a]₁₂ are a translation of the
+    particle by a: steps of scale have mean zero, steps of shift are orthogonal to these.
+    """
+
+    def __init__(self, layout: Layout, view: Tensor, free: Tensor) -> None:
+        self.layout = layout
+        self.free = free
+        self._translations = torch.linalg.qr(view.reshape(-1, 3))[0] if layout.shifts else None
+
+    def __call__(self, vector: Tensor) -> Tensor:
+        """The part of `vector` that obeys the constraints."""
+        projected = vector * self.free
+        parts = self.layout.split(projected)
+        if self.layout.scale:
+            parts["scale"] -= parts["scale"].mean()
+        if self._translations is not None:
+            shifts = parts["shifts"].reshape(-1)
+            shifts -= self._translations @ (self._translations.T @ shifts)
+        return projected
+
+
+def conjugate_gradients(
+    expansion: Expansion,
+    inverse_variance: Tensor,
+    gradient: Tensor,
+    preconditioner: Preconditioner,
+    prior_precision: Tensor,
+    constraint: Constraint,
+    damping: float,
+    tolerance: float,
+    max_products: int,
+) -> Tensor:
+    """Step that minimises gᵀδ + δᵀ(F + damping · M)δ / 2 under the constraint.
+
+    Parameters
+    ----------
+    gradient : (n_parameters,) g.
+    preconditioner : M.
+    damping : Levenberg-Marquardt parameter, in units of M.
+    tolerance : stop when the residual has fallen to this fraction, in the norm of M⁻¹.
+    max_products : stop after so many products with F.
+    """
+    step = torch.zeros_like(gradient)
+    residual = -constraint(gradient)
+    direction = solved = constraint(preconditioner.solve(residual)) / (1 + damping)
+    size = first = float(residual @ solved)
+    for _ in range(max_products):
+        if size <= 0 or sqrt(size) <= tolerance * sqrt(first):
+            break
+        product = expansion.vjp(inverse_variance * expansion.jvp(direction)) + prior_precision * direction
+        product = constraint(product + damping * preconditioner.multiply(direction))
+        curvature = float(direction @ product)
+        if curvature <= 0:
+            break
+        step = step + size / curvature * direction
+        residual = residual - size / curvature * product
+        solved = constraint(preconditioner.solve(residual)) / (1 + damping)
+        previous, size = size, float(residual @ solved)
+        direction = solved + size / previous * direction
+    return step

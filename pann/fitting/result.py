@@ -1,0 +1,91 @@
+"""What a fit gives back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pann.core import AtomicModel, PointSpread
+from pann.fitting.guards import AtomFlag
+
+SCALARS = (
+    "r_factor_before",
+    "r_factor_after",
+    "r_factor_signal",
+    "bound_pm",
+    "bound_is_full",
+    "deviance",
+    "n_pixels",
+    "n_parameters",
+    "reduced_chi2",
+    "inflation",
+    "noise_sigma",
+    "halo_gain",
+    "halo_needed",
+    "converged",
+    "iterations",
+    "gradient_norm",
+)
+"""Fields of `FitResult` that are single numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """Atoms fitted to a tilt series.
+
+    Attributes
+    ----------
+    model : positions [Å], covariance [Å²] and integrated intensities [image units] of the atoms, in the order given.
+    psf : fitted point spread function.
+    background : (n_tilts,) constant of each image [image units per pixel].
+    scales : (n_tilts,) factor of the atoms' intensity in each image.
+    shifts : (n_tilts, 2) displacement of the atoms in each image [Å].
+    predicted : (n_tilts, nx, ny) float32 expected images.
+    r_factor_before, r_factor_after : Σ|I − P| / Σ|I| of the positions given (with intensities and background regressed)
+        and of the fit.
+    r_factor_signal : Σ|I − P| / Σ|I − b|, the background taken off.
+    r_factor_per_tilt : (n_tilts,) R-factor of each image.
+    bound_pm : Cramér-Rao bound on the 3D RMSD [pm] at the fitted model.
+    bound_is_full : whether it lets all parameters vary together, or each atom alone.
+    deviance, n_pixels, n_parameters : of the final fit; the deviance per degree of freedom of counts is 1 only where
+        they are not few.
+    reduced_chi2 : Pearson χ² per degree of freedom over the pixels that show atoms.
+    inflation : factor by which the covariance was widened for errors of the model.
+    noise_sigma : standard deviation of a pixel of processed images; None for counts.
+    halo_gain : fall of the deviance (and prior) by the halo; None where it was not tried.
+    halo_needed : fall that was demanded (BIC); None where it was not tried.
+    flags : (n_atoms,) `AtomFlag` of every atom.
+    converged, iterations, gradient_norm : of the minimiser; the norm is in standard errors.
+    """
+
+    model: AtomicModel
+    psf: PointSpread
+    background: NDArray[np.float64]
+    scales: NDArray[np.float64]
+    shifts: NDArray[np.float64]
+    predicted: NDArray[np.float32]
+    r_factor_before: float
+    r_factor_after: float
+    r_factor_signal: float
+    r_factor_per_tilt: NDArray[np.float64]
+    bound_pm: float
+    bound_is_full: bool
+    deviance: float
+    n_pixels: int
+    n_parameters: int
+    reduced_chi2: float
+    inflation: float
+    noise_sigma: float | None
+    halo_gain: float | None
+    halo_needed: float | None
+    flags: NDArray[np.int64]
+    converged: bool
+    iterations: int
+    gradient_norm: float
+
+    def summary(self) -> dict[str, Any]:
+        """The scalars of the result as plain values, and how many atoms carry each flag."""
+        flagged = {flag.name.lower(): int((self.flags & flag != 0).sum()) for flag in AtomFlag if flag and flag.name}
+        psf = {"sigmas": list(self.psf.sigmas), "weights": list(self.psf.weights)}
+        return {**{name: getattr(self, name) for name in SCALARS}, "psf": psf, "flagged": flagged}

@@ -1,0 +1,79 @@
+"""A first guess of everything but the positions: width, intensities, background."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pann.core.errors import InputError
+from pann.fitting.image_model import ImageModel
+from pann.fitting.parameters import State
+
+WIDTHS = tuple(0.2 * 1.25**k for k in range(9))
+"""Core widths [Å] that are tried when the PSF is unknown: 0.2 to 1.2, in steps finer than the fit needs to converge."""
+WIDTH_TILTS = 12
+"""Images used to choose among them."""
+LEAST_SHARE = 0.1
+"""Lowest intensity of a group at the start, as a share of the mean over all atoms."""
+
+
+def first_guess(model: ImageModel, images: Tensor, state: State, relative: Tensor, search_width: bool) -> State:
+    """`state` with intensities and backgrounds regressed on `images`, and the best of `WIDTHS` when asked.
+
+    Parameters
+    ----------
+    images : (n_tilts, nx, ny).
+    state : holds the positions and the PSF.
+    relative : (n_groups,) intensities relative to one another, used where every atom has its own.
+    search_width : whether to choose the width of the core.
+    """
+    if search_width:
+        chosen = torch.linspace(0, model.layout.n_tilts - 1, min(WIDTH_TILTS, model.layout.n_tilts)).round().long()
+        chosen = chosen.to(images.device)
+        least = 0.45 * model.pixel_size
+        widths = [width for width in WIDTHS if width > least] or [least]
+        misfits = [_regress(model, images, replace(state, sigma=w), relative, chosen)[1] for w in widths]
+        state = replace(state, sigma=widths[int(np.argmin(misfits))])
+    return _regress(model, images, state, relative)[0]
+
+
+def _regress(
+    model: ImageModel, images: Tensor, state: State, relative: Tensor, chosen: Tensor | None = None
+) -> tuple[State, float]:
+    """Least squares for intensities and backgrounds, over the `chosen` images only if given; and the misfit."""
+    layout = model.layout
+    n_tilts = layout.n_tilts
+    bases = relative[None] if layout.per_atom else torch.eye(layout.n_groups, dtype=torch.float64, device=images.device)
+    target = images.double() if model.extra is None else images.double() - model.extra.double()
+    target = target if chosen is None else target[chosen]
+    columns = []
+    for basis in bases:
+        unit = replace(state, intensity=basis, background=torch.zeros_like(state.background))
+        column = model.at(unit).atoms.double()
+        columns.append(column if chosen is None else column[chosen])
+    axes = {"image": (1, 2), "shared": (0, 1, 2)}.get(layout.background)
+
+    def centred(stack: Tensor) -> Tensor:
+        return stack if axes is None else stack - stack.mean(axes, keepdim=True)
+
+    design = torch.stack([centred(column).reshape(-1) for column in columns], 1)
+    aim = centred(target).reshape(-1)
+    single = design.sum(1)
+    power = float(single @ single)
+    mean = float(single @ aim) / power if power > 0 else 0.0
+    if not mean > 0:
+        raise InputError(
+            "fit: the atoms do not show in the images at their projected positions: check the pixel size, the sign and "
+            "order of the angles, and that the model is centred as the images are"
+        )
+    factors = torch.linalg.lstsq(design.T @ design, (design.T @ aim)[:, None], driver="gelsd").solution[:, 0]
+    factors = factors.clamp(min=LEAST_SHARE * mean)
+    misfit = float(((aim - design @ factors) ** 2).sum())
+    if chosen is not None:
+        return state, misfit
+    atoms = sum((factor * column for factor, column in zip(factors, columns, strict=True)), torch.zeros_like(target))
+    rest = target - atoms
+    flat = {"image": rest.mean((1, 2)), "shared": rest.mean().expand(n_tilts)}
+    background = flat.get(layout.background, torch.zeros(n_tilts, dtype=torch.float64, device=images.device))
+    return replace(state, intensity=factors @ bases, background=background.clone()), misfit
