@@ -16,9 +16,14 @@ _CROWDED_QUANTILE = 0.5
 _BIN = 0.02
 _RESOLUTION = 0.12
 """Smallest kernel width in ln(height): heights of one species vary by more than 12 %."""
-_MODE_DEPTH = 0.2
-_MODE_SIGMAS = 2.5
-"""A mode rises above its surroundings by this share of its height, and by this many standard deviations of a count."""
+_MODE_DEPTH = 0.1
+_MODE_SIGMAS = 1.5
+"""A mode rises above its surroundings by this share of its height, and by this many standard deviations of a count.
+Lenient, for a mode too many lets some noise pass where a mode too few loses a species."""
+_SHOULDER_REACH = 5.0
+"""Beyond this multiple of the noise level an empty stretch is a valley: no shoulder of the noise reaches so far."""
+_EXCESS_SIGMAS = 3.0
+"""Count above the expected one, in standard deviations, that noise does not explain."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,9 @@ def automatic_threshold(peaks: PeakHeights) -> float:
     density of ln(height) between the noise level and the first mode above it: the valley method (Prewitt & Mendelsohn,
     Ann. N. Y. Acad. Sci. 128 (1966) 1035) with a Gaussian kernel. The logarithm turns noise and each species into
     modes of comparable width, so that a light species is not lost beside a heavy one; and since only the valley next
-    to the noise counts, any number of species may follow. Where the noise reaches into the lightest atoms and leaves
-    no valley, the noise level itself is the threshold.
+    to the noise counts, any number of species may follow. Where the light atoms are a mere shoulder of the noise, the
+    lowest point lies above them; more peaks below it than the tail of the noise can hold give them away, and the noise
+    level itself is the threshold.
 
     Returns
     -------
@@ -67,7 +73,18 @@ def automatic_threshold(peaks: PeakHeights) -> float:
     if len(above) == 0:
         return max(noise, float(peaks.outside.max(initial=0)))
     start = min(int(np.searchsorted(grid, np.log(noise))), above[0])
-    return max(noise, float(np.exp(_valley(grid, counts, start, above[0]))))
+    valley = max(noise, float(np.exp(_valley(grid, counts, start, above[0]))))
+    return noise if _hides_atoms(peaks, noise, valley) else valley
+
+
+def _hides_atoms(peaks: PeakHeights, noise: float, valley: float) -> bool:
+    """Whether more candidates lie between the noise level and the valley than the tail of the noise outside holds."""
+    if len(peaks.outside) < _MIN_NOISE_PEAKS or valley > _SHOULDER_REACH * noise:
+        return False
+    below = (peaks.outside < noise).mean()
+    tail = (peaks.candidates < noise).sum() * (1 - below) / below
+    between = ((peaks.candidates >= noise) & (peaks.candidates < valley)).sum()
+    return bool(between > tail + _EXCESS_SIGMAS * np.sqrt(tail + 1))
 
 
 def _histogram(logs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
