@@ -8,7 +8,6 @@ Format: https://github.com/libAtoms/extxyz
 
 import gzip
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from pann.core import AtomicModel, InputError
 from pann.core.files import atomic_path
 from pann.io.plain import from_json, to_json
+from pann.io.reading import readable
 from pann.io.species import Types, species_numbers
 
 PAIR = re.compile(r'([^\s="]+|"(?:[^"\\]|\\.)*")\s*=\s*("(?:[^"\\]|\\.)*"|\{[^}]*\}|\S*)')
@@ -95,11 +95,9 @@ def read_extxyz(path: Path, types: Types | None = None) -> AtomicModel:
 
 
 def _text(path: Path) -> str:
-    try:
+    with readable(path, "text file"):
         data = path.read_bytes()
         return (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a readable text file: {error}") from error
 
 
 def _columns(properties: str | None, path: Path) -> dict[str, tuple[int, int]]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pann.core import InputError, TiltSeries, Volume
 from pann.core.files import atomic_path
 from pann.io.plain import from_json, to_json
+from pann.io.reading import readable
 
 FORMAT_VERSION = 1
 SERIES_FORMAT = "pann-tilt-series"
@@ -93,11 +94,8 @@ def read_volume(path: Path) -> Volume:
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """The file opened for reading; damage anywhere in it becomes an InputError."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{path} is not a readable HDF5 file, or it is damaged: {error}") from error
+    with readable(path, "HDF5 file"), h5py.File(path, "r") as file:
+        yield file
 
 
 def file_format(path: Path) -> str | None:
