@@ -1,1 +1,17 @@
 """Figures and the report page."""
+
+from pann.report.figures import distances_figure, intensities_figure, r_factor_figure, sigma_figure
+from pann.report.model_view import model_view
+from pann.report.page import write_report
+from pann.report.panels import slices_figure, tilts_figure
+
+__all__ = [
+    "distances_figure",
+    "intensities_figure",
+    "model_view",
+    "r_factor_figure",
+    "sigma_figure",
+    "slices_figure",
+    "tilts_figure",
+    "write_report",
+]

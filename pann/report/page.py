@@ -1,0 +1,108 @@
+"""The report: one HTML page that needs no network and no second file."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+from plotly.offline import get_plotlyjs
+
+import pann
+from pann.core.atomic_model import AtomicModel
+from pann.core.files import atomic_path
+from pann.core.tilt_series import TiltSeries
+from pann.core.volume import Volume
+from pann.report import sections
+from pann.report.html import escape
+
+_CONTENTS = {
+    "model": "Model",
+    "slices": "Slices",
+    "images": "Images",
+    "agreement": "Agreement",
+    "structure": "Structure",
+    "uncertainty": "Uncertainty",
+    "run": "Run",
+}
+
+
+def write_report(
+    path: str | Path,
+    *,
+    title: str,
+    model: AtomicModel,
+    series: TiltSeries,
+    volume: Volume | None = None,
+    refined: Volume | None = None,
+    predicted: ArrayLike | None = None,
+    r_factor_per_tilt_before: ArrayLike | None = None,
+    r_factor_per_tilt_after: ArrayLike | None = None,
+    summary: dict[str, Any] | None = None,
+    truth_scores: dict[str, Any] | None = None,
+) -> Path:
+    """Write the report page of a run.
+
+    Parameters
+    ----------
+    path : of the page, .html.
+    title : heading; also the title of the browser's tab.
+    model : the final atoms, in Å.
+    series : the measured images.
+    volume, refined : the reconstruction and the network's refinement of it.
+    predicted : (n_tilts, nx, ny) images that the model predicts, in the unit of the series.
+    r_factor_per_tilt_before, r_factor_per_tilt_after : (n_tilts,); the latter follows from `predicted` when missing.
+    summary : what else is known of the run; every key is optional. `r_factor_before`, `r_factor_after`, `bound_pm`
+        [pm], `steps` {name: {"seconds", "peak_memory_mb"}}, `config` and `versions` (nested plain values), `warnings`
+        (list of text).
+    truth_scores : scores of `pann.metrics.score`, where the truth is known.
+
+    Returns
+    -------
+    The path written. A part that is missing leaves a line that says so.
+    """
+    facts = dict(summary or {})
+    body = [
+        sections.headline(model, series, facts),
+        sections.warnings(list(facts.get("warnings") or [])),
+        sections.model_section(model),
+        sections.slices_section(model, volume, refined),
+        sections.images_section(series, predicted),
+        sections.agreement_section(series, predicted, r_factor_per_tilt_before, r_factor_per_tilt_after),
+        sections.structure_section(model),
+        sections.uncertainty_section(model, facts.get("bound_pm"), truth_scores),
+        sections.run_section(facts),
+    ]
+    target = Path(path)
+    with atomic_path(target) as partial:
+        partial.write_text(_page(title, series, "".join(body), scene=len(model) > 0), encoding="utf-8")
+    return target
+
+
+def _page(title: str, series: TiltSeries, body: str, scene: bool) -> str:
+    style = files("pann.report").joinpath("report.css").read_text(encoding="utf-8")
+    script = f"<script>{get_plotlyjs()}</script>" if scene else ""
+    links = "".join(f'<a href="#{key}">{label}</a>' for key, label in _CONTENTS.items())
+    nx, ny = series.image_shape
+    kind = "electron counts" if series.kind == "counts" else "processed images"
+    subtitle = f"{series.name}: {series.n_tilts} tilts of {nx} × {ny} pixels, {series.pixel_size:.4g} Å each, {kind}"
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+{script}
+</head>
+<body>
+<header>
+<h1>{escape(title)}</h1>
+<p class="subtitle">{escape(subtitle)}</p>
+<nav aria-label="Sections">{links}</nav>
+</header>
+<main>{body}</main>
+<footer>Written by PANN {escape(pann.__version__)}</footer>
+</body>
+</html>
+"""
