@@ -42,9 +42,18 @@ def position_covariance(
     dense = dense - _explained(expansion, inverse_variance, prior_precision)
     if expansion.layout.shifts:
         dense = _fix_translation(dense, size)
-    covariance = torch.cholesky_inverse(torch.linalg.cholesky(dense))
+    covariance = _inverse(dense, largest**-2)
     n = expansion.layout.n_atoms
     return covariance.reshape(n, size, n, size).diagonal(dim1=0, dim2=2).permute(2, 0, 1)[:, :3, :3].contiguous()
+
+
+def _inverse(dense: Tensor, least: float) -> Tensor:
+    """Inverse of `dense`; where atoms cannot be told apart its eigenvalues are lifted to `least`."""
+    factor, failed = torch.linalg.cholesky_ex(dense)
+    if not int(failed):
+        return torch.cholesky_inverse(factor)
+    values, vectors = torch.linalg.eigh(dense)
+    return (vectors / values.clamp(min=least)) @ vectors.T
 
 
 def _missing(blocks: Tensor, least: float) -> Tensor:
