@@ -1,1 +1,8 @@
-"""Stage 2: elements from Zernike moments and a graph-attention transformer."""
+"""Stage 2: the elements of traced atoms."""
+
+from pann.classifier.classify import Classifier
+from pann.classifier.intensity import integrated_intensity
+from pann.classifier.kmeans import gaussian_mixture, kmeans
+from pann.classifier.scattering import scattering_powers
+
+__all__ = ["Classifier", "gaussian_mixture", "integrated_intensity", "kmeans", "scattering_powers"]

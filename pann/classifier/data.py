@@ -156,13 +156,13 @@ class ClassifierData(LightningDataModule):
 
     Parameters
     ----------
-    splits : number of files in the train, validation and test split, in the order of their names.
+    splits : particles in the train, validation and test split, which are folders of these names.
     graph : see `GraphConfig`.
     batch_size : particles.
     steps_per_epoch : batches drawn, with repetition, for one epoch.
     augment : see `GraphData`.
     seed : of the augmentation.
-    folder : of the files.
+    folder : of the splits. Files are named ``<number>.<source>.h5``; those of one number are one particle.
     """
 
     def __init__(
@@ -190,17 +190,14 @@ class ClassifierData(LightningDataModule):
         """Read every split once."""
         if self._sets:
             return
-        paths = sorted(self.folder.glob("*.h5"))
-        needed = sum(self.splits.values())
-        if len(paths) < needed:
-            raise InputError(f"{self.folder} holds {len(paths)} traced particles, the splits need {needed}: make more")
-        start = 0
         for split, count in self.splits.items():
-            particles = [read_particle(path) for path in paths[start : start + count]]
+            paths = [path for path in sorted((self.folder / split).glob("*.h5")) if _number(path) < count]
+            if len({_number(path) for path in paths}) < count:
+                raise InputError(f"{self.folder / split} holds fewer than {count} traced particles: make more")
+            particles = [read_particle(path) for path in paths]
             for particle in particles:
                 self._sources[particle.source] = self._sources.get(particle.source, 0) + 1
             self._sets[split] = GraphData(particles, self.graph, self.augment if split == "train" else None, self.seed)
-            start += count
 
     def statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation (n_features,) of the features of the training atoms."""
@@ -224,3 +221,7 @@ class ClassifierData(LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         """Test particles, in order."""
         return DataLoader(self._sets["test"], batch_size=self.batch_size)
+
+
+def _number(path: Path) -> int:
+    return int(path.name.split(".")[0])

@@ -48,7 +48,8 @@ def folder(tmp_path_factory, particle_factory):
     path = tmp_path_factory.mktemp("traced")
     for index, elements in enumerate(ALLOYS):
         particle = particle_factory(elements, noise=0.15, seed=index)
-        write_particle(path / f"{index:06d}.h5", traced(particle, elements))
+        split, number = [("train", 0), ("train", 1), ("train", 2), ("train", 3), ("validation", 0), ("test", 0)][index]
+        write_particle(path / split / f"{number:06d}.raw.h5", traced(particle, elements))
     return path
 
 
@@ -116,7 +117,7 @@ def test_baselines_answer_in_places_of_the_elements(particle):
 
 def test_too_few_particles_is_said(folder):
     data = ClassifierData({"train": 40}, {}, 2, 5, 0.0, 1, folder)
-    with pytest.raises(InputError, match="the splits need 40"):
+    with pytest.raises(InputError, match="fewer than 40"):
         data.setup()
 
 

@@ -1,0 +1,105 @@
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+with warnings.catch_warnings():
+    # torch_geometric scripts a few functions while it is imported, which recent torch calls deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from pann.classifier.data import NOT_AN_ATOM, read_particle
+
+from pann.core import CheckpointError
+from pann.training.traced import SPLIT_STRIDE, Recipe, TracedClassifierData, make_particle, make_particles
+
+FEATURES = {"order": 2, "radius": 1.7, "intensity_radius": 1.2, "radii": [0.8], "local_radius": 10.0}
+SMALL = {
+    "families": {"crystal": 1},
+    "elements": ["Ni", "Pt"],
+    "max_elements": 2,
+    "n_atoms": [60, 60],
+    "pixel_size": [0.45, 0.45],
+    "n_tilts": [25, 25],
+    "dose": [3e3, 3e3],
+    "tilt_limit": [70, 70],
+}
+
+
+@pytest.fixture(scope="module")
+def recipe(repository):
+    defaults = yaml.safe_load((repository / "conf/simulation/default.yaml").read_text())
+    return {
+        "simulation": {**defaults, **SMALL},
+        "seed": 5,
+        "reconstruction": {"method": "poisson", "iterations": 10},
+        "psf_sigma": [0.35, 0.4],
+        "blurred": 0.0,
+        "tracing": {"min_distance": 0.75, "threshold": "auto"},
+        "loose": 1.0,
+        "match_radius": 1.0,
+        "features": FEATURES,
+    }
+
+
+@pytest.fixture(scope="module")
+def made(recipe, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    data = TracedClassifierData(
+        cache=cache, workers=1, recipe=recipe, splits={"train": 1, "validation": 1, "test": 0},
+        graph={}, batch_size=1, steps_per_epoch=2, augment=0.0, seed=1,
+    )  # fmt: skip
+    data.prepare_data()
+    return data
+
+
+def test_peaks_are_labelled_by_the_truth(made):
+    particle = read_particle(made.folder / "validation" / "000000.raw.h5")
+    assert (particle.labels != NOT_AN_ATOM).mean() > 0.6
+    assert (particle.labels != NOT_AN_ATOM).sum() > 0.9 * particle.n_true
+    assert set(particle.labels) <= {NOT_AN_ATOM, *particle.elements}
+    assert particle.dose == pytest.approx(3e3)
+    assert particle.source == "raw"
+
+
+def test_what_is_there_is_not_made_again(made, recipe):
+    before = {path: path.stat().st_mtime_ns for path in made.cache.rglob("*.h5")}
+    assert len(before) == 4
+    made.prepare_data()
+    assert {path: path.stat().st_mtime_ns for path in made.cache.rglob("*.h5")} == before
+
+
+def test_an_interrupted_run_makes_the_same_particle_again(made, recipe, tmp_path):
+    path = made.folder / "train" / "000000.raw.h5"
+    make_particle(Recipe(**recipe), made.cache, tmp_path, "train", 0, 0)
+    first, second = read_particle(path), read_particle(tmp_path / "train" / "000000.raw.h5")
+    assert np.array_equal(first.features.values, second.features.values)
+    assert np.array_equal(first.labels, second.labels)
+
+
+def test_splits_hold_different_samples(made):
+    volumes = sorted(path.stem for path in made.cache.glob("volumes-*/*.h5"))
+    assert volumes == ["00000000", f"{SPLIT_STRIDE:08d}"]
+
+
+def test_the_data_module_reads_what_was_made(made):
+    made.setup()
+    assert len(made.val_dataloader().dataset) == 1
+    described = made.describe()
+    assert described["volumes"] == {"raw": 2}
+    assert described["simulation"]["n_atoms"] == [60, 60]
+
+
+def test_the_hash_follows_the_recipe(recipe):
+    original = Recipe(**recipe)
+    assert Recipe(**recipe).key == original.key
+    other = Recipe(**{**recipe, "match_radius": 0.8})
+    assert other.key != original.key
+    assert other.volumes_key == original.volumes_key
+    assert Recipe(**{**recipe, "seed": 6}).volumes_key != original.volumes_key
+
+
+def test_a_refiner_that_is_missing_is_said(recipe, tmp_path):
+    lost = Recipe(**{**recipe, "refiner": str(tmp_path / "none.safetensors")})
+    with pytest.raises(CheckpointError, match="does not exist"):
+        make_particles(lost, tmp_path, Path(tmp_path / lost.key), {"train": 1})
