@@ -28,12 +28,10 @@ def load_arrays(path: Path) -> Arrays:
     if path.suffix.lower() in (".h5", ".hdf5"):
         with readable(path, "HDF5 file"), h5py.File(path, "r") as file:
             return _hdf5_arrays(file, transpose=False)
-    with readable(path, "NumPy file"):
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {path.stem: loaded} if _numeric(loaded) else {}
-        with loaded:
-            return {name: array for name, array in loaded.items() if _numeric(array)}
+    with readable(path, "NumPy file"), path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        arrays = {path.stem: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+        return {name: array for name, array in arrays.items() if _numeric(array)}
 
 
 def choose(

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from pann.core import InputError, Volume
 from pann.core.files import atomic_path
 from pann.io.angles import beside
-from pann.io.reading import Stack, readable, square_pixel
+from pann.io.reading import Stack, in_angstrom, readable, square_pixel
 
 SUFFIXES = (".mrc", ".st", ".ali", ".rec", ".map", ".mrcs")
+HEADER_BYTES = 1024
+LAST_MODE = 101
 FEI_HEADERS = (b"FEI1", b"FEI2")
 LABEL = "PANN: column x, row y, section z"
 
@@ -52,26 +54,31 @@ def write_mrc_volume(path: Path, volume: Volume) -> None:
         file.header.label[0] = LABEL
 
 
-def _load(path: Path) -> tuple[NDArray[Any], tuple[float, ...], NDArray[np.float64] | None]:
+def _load(path: Path) -> tuple[NDArray[Any], tuple[float | None, ...], NDArray[np.float64] | None]:
     """Data [section, row, column], voxel edges [Å] along (x, y, z), angles of an FEI extended header."""
-    with readable(path, "MRC file"):
-        try:
-            file = mrcfile.open(path)
-        except ValueError:
-            # IMOD and older programs write headers that the standard forbids but that can be read
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)
-                file = mrcfile.open(path, permissive=True)
-        with file:
+    with readable(path, "MRC file"), warnings.catch_warnings():
+        # IMOD and older programs write headers that the standard forbids but that can be read
+        warnings.simplefilter("ignore", RuntimeWarning)
+        _check_length(path)
+        with mrcfile.open(path, permissive=True) as file:
             data = file.data
-            if data is None:
-                raise ValueError("the file ends before its data, or its header is no MRC header")
-            # the header holds float32: more than six digits are noise
-            edges = tuple(float(f"{file.voxel_size[axis]:.6g}") for axis in "xyz")
+            edges = tuple(in_angstrom(float(file.voxel_size[axis]), "Å") for axis in "xyz")
             angles = _extended_angles(file, len(data))
     if data.ndim != 3 or data.dtype.kind not in "iuf":
         raise InputError(f"{path}: expected a 3D array of real numbers, found {data.shape} of {data.dtype}")
     return data, edges, angles
+
+
+def _check_length(path: Path) -> None:
+    """Raise ValueError unless the file is as long as its header says, before memory for an absurd size is asked for."""
+    with path.open("rb") as file:
+        header = np.frombuffer(file.read(HEADER_BYTES), mrcfile.dtypes.HEADER_DTYPE, count=1)
+    if not 0 <= header["mode"].item() <= LAST_MODE:
+        header = header.view(header.dtype.newbyteorder())
+    nx, ny, nz, extended = (header[name].item() for name in ("nx", "ny", "nz", "nsymbt"))
+    itemsize = mrcfile.utils.dtype_from_mode(header["mode"].item()).itemsize
+    if min(nx, ny, nz) < 1 or extended < 0 or path.stat().st_size < HEADER_BYTES + extended + nx * ny * nz * itemsize:
+        raise ValueError("the file ends before its data, or its header is no MRC header")
 
 
 def _extended_angles(file: Any, n_tilts: int) -> NDArray[np.float64] | None:

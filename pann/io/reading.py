@@ -87,9 +87,12 @@ def readable(path: Path, what: str) -> Iterator[None]:
 
 
 def in_angstrom(scale: float, unit: str | None) -> float | None:
-    """A pixel of `scale` in `unit` as Å; None where the unit is no length or the scale no size."""
+    """A pixel of `scale` in `unit` as Å; None where the unit is no length or the scale no size.
+
+    Many files hold float32, of which more than six digits are noise.
+    """
     factor = LENGTHS.get((unit or "").strip().lower().removesuffix("s"))
-    return abs(scale) * factor if factor is not None and scale else None
+    return float(f"{abs(scale) * factor:.6g}") if factor is not None and scale else None
 
 
 def square_pixel(sizes: tuple[float | None, ...], path: Path) -> float | None:
