@@ -1,7 +1,23 @@
 """What recovery, precision, RMSD, R-factor and resolution mean here."""
 
+from pann.metrics.fourier_shell import fourier_shell_correlation, resolution
+from pann.metrics.frames import transform_axes
 from pann.metrics.images import r_factor, r_factor_per_tilt
 from pann.metrics.matching import match, registration_shift
+from pann.metrics.running import ElementCalibrationError, PositionRMSD, Precision, Recovery
 from pann.metrics.scores import score
 
-__all__ = ["match", "r_factor", "r_factor_per_tilt", "registration_shift", "score"]
+__all__ = [
+    "ElementCalibrationError",
+    "PositionRMSD",
+    "Precision",
+    "Recovery",
+    "fourier_shell_correlation",
+    "match",
+    "r_factor",
+    "r_factor_per_tilt",
+    "registration_shift",
+    "resolution",
+    "score",
+    "transform_axes",
+]
