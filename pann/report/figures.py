@@ -11,6 +11,8 @@ from pann.core.tilt_series import TiltSeries
 from pann.core.units import PICOMETRES_PER_ANGSTROM
 from pann.report.theme import ACCENT, CONTRAST, element_colour, element_name, elements_present, finish, new_figure
 
+FAR = 1.6
+"""Distances beyond this multiple of their median are drawn there: isolated atoms would flatten the histogram."""
 _MAX_BINS = 60
 
 
@@ -22,7 +24,7 @@ def r_factor_figure(series: TiltSeries, before: ArrayLike | None = None, after: 
     series : gives the tilt angles.
     before, after : (n_tilts,) R-factors; either may be missing.
     """
-    figure, axes = new_figure()
+    figure, axes = new_figure(size=(9.6, 2.8))
     theta = series.angles[:, 1]
     order = np.argsort(theta, kind="stable")
     curves = ((before, "before the fit", CONTRAST, "s"), (after, "after the fit", ACCENT, "o"))
@@ -47,8 +49,8 @@ def distances_figure(model: AtomicModel) -> Figure:
     figure, axes = new_figure()
     distances = nearest_neighbour_distances(model.positions)
     if len(distances):
-        _histogram_by_element(axes[0, 0], distances, model.numbers)
         median = float(np.median(distances))
+        _histogram_by_element(axes[0, 0], np.minimum(distances, FAR * median), model.numbers)
         axes[0, 0].axvline(median, color=ACCENT, lw=1.2, ls="--", label=f"median {median:.2f} Å")
     finish(axes[0, 0], "distance to the nearest neighbour [Å]", "atoms", legend=bool(len(distances)))
     return figure

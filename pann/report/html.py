@@ -23,8 +23,8 @@ def png_figure(figure: Figure, alt: str, caption: str) -> str:
     return f'<figure><div class="scroll">{image}</div><figcaption>{escape(caption)}</figcaption></figure>'
 
 
-def svg_figure(figure: Figure, alt: str, caption: str) -> str:
-    """A matplotlib figure as inline SVG whose ink follows the colour of the page's text."""
+def svg_figure(figure: Figure, alt: str, caption: str, wide: bool = False) -> str:
+    """A matplotlib figure as inline SVG whose ink follows the page's text; a `wide` one scrolls on a phone."""
     buffer = StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": alt}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -33,6 +33,8 @@ def svg_figure(figure: Figure, alt: str, caption: str) -> str:
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r' (?:width|height)="[\d.]+pt"', "", drawing, count=2)
     drawing = drawing.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
+    if wide:
+        drawing = f'<div class="scroll">{drawing}</div>'
     return f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>"
 
 

@@ -34,7 +34,7 @@ def model_view(model: AtomicModel) -> go.Figure:
             marker={
                 "size": float(np.clip(1.1 * radius * _PIXELS / max(extent, 10.0), 3, 18)),
                 "color": element_colour(number),
-                "line": {"width": 0.6, "color": "rgba(20,24,31,0.55)"},
+                "line": {"width": 1, "color": "#39424e"},
             },
         )
     axis = {
@@ -45,11 +45,15 @@ def model_view(model: AtomicModel) -> go.Figure:
     }
     figure.update_layout(
         scene={f"{a}axis": {**axis, "title": {"text": f"{a} [Å]"}} for a in "xyz"}
-        | {"aspectmode": "data", "camera": {"projection": {"type": "orthographic"}}},
+        | {
+            "aspectmode": "data",
+            "camera": {"eye": {"x": 1.25, "y": -1.25, "z": 0.7}, "center": {"x": 0, "y": 0, "z": -0.08}},
+        },
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         paper_bgcolor="rgba(0,0,0,0)",
         font={"color": "#808a96", "family": "system-ui, sans-serif", "size": 12},
         legend={"x": 0.01, "y": 0.99, "itemsizing": "constant", "bgcolor": "rgba(0,0,0,0)", "font": {"size": 14}},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#9aa3af", "activecolor": "#2f7de1"},
         template="none",
     )
     return figure

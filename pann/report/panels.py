@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,9 @@ from pann.report.theme import INK, element_colour, element_name, elements_presen
 
 _MARGIN = 4.0
 """Empty space shown around the atoms [Å]."""
-_PLANES = ((0, 1, 2), (0, 2, 1), (1, 2, 0))
+_CIRCLE = 1.5
+"""Diameter of the circle around an atom [Å]."""
+PLANES = ((0, 1, 2), (0, 2, 1), (1, 2, 0))
 """Horizontal axis, vertical axis and normal of each slice."""
 _NAMES = "xyz"
 
@@ -30,65 +33,76 @@ def slices_figure(volumes: dict[str, Volume], model: AtomicModel | None = None, 
     thickness : of a slab, over which the density is averaged [Å].
     """
     figure, axes = new_figure(max(len(volumes), 1), 3, size=(10.2, 3.5 * max(len(volumes), 1)))
-    low, high = _field_of_view(list(volumes.values()), model)
     for row, (label, volume) in enumerate(volumes.items()):
-        for column, plane in enumerate(_PLANES):
+        for column, plane in enumerate(PLANES):
             ax = axes[row, column]
-            _draw_slab(ax, volume, plane, thickness, (low + high) / 2)
-            if model is not None:
-                _draw_atoms(ax, model, plane, thickness, (low + high) / 2)
-            ax.set_xlim(low[plane[0]], high[plane[0]])
-            ax.set_ylim(low[plane[1]], high[plane[1]])
+            draw_slab(ax, volume, model, plane, thickness)
             finish(ax, f"{_NAMES[plane[0]]} [Å]", f"{_NAMES[plane[1]]} [Å]")
             ax.set_title(f"{label}, normal to {_NAMES[plane[2]]}", color=INK)
     if model is not None and len(model):
-        _element_legend(figure, model)
+        element_legend(figure, model)
     return figure
 
 
-def _field_of_view(volumes: list[Volume], model: AtomicModel | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Corners (3,), (3,) [Å] of the box to show: the atoms and a margin, or the volumes."""
-    if model is not None and len(model):
-        return model.positions.min(axis=0) - _MARGIN, model.positions.max(axis=0) + _MARGIN
-    if not volumes:
-        return -np.ones(3), np.ones(3)
-    low = np.min([v.positions(np.zeros(3)) for v in volumes], axis=0)
-    high = np.max([v.positions(np.array(v.shape) - 1.0) for v in volumes], axis=0)
-    return low, high
-
-
-def _draw_slab(
-    ax: Axes, volume: Volume, plane: tuple[int, int, int], thickness: float, centre: NDArray[np.float64]
+def draw_slab(
+    ax: Axes,
+    volume: Volume,
+    model: AtomicModel | None = None,
+    plane: tuple[int, int, int] = PLANES[0],
+    thickness: float = 2.0,
 ) -> None:
+    """Draw the mean density of a slab through the middle of the atoms, or of the volume, and circle its atoms.
+
+    Parameters
+    ----------
+    ax : axes to draw on; their limits are set to the atoms and a margin.
+    plane : horizontal axis, vertical axis and normal of the slab.
+    thickness : [Å].
+    """
     horizontal, vertical, normal = plane
-    n = volume.shape[normal]
-    middle = volume.indices(centre)[normal]
+    low, high = _field_of_view(volume, model)
+    centre = (low + high) / 2
+    middle, n = volume.indices(centre)[normal], volume.shape[normal]
     half = max(thickness / volume.voxel_size / 2, 0.5)
     first = int(np.clip(np.ceil(middle - half), 0, n - 1))
     last = int(np.clip(np.floor(middle + half), first, n - 1))
     slab = volume.values.take(range(first, last + 1), axis=normal).mean(axis=normal)
-    corner = volume.positions(np.full(3, -0.5))
-    far = volume.positions(np.array(volume.shape) - 0.5)
+    corner, far = volume.positions(np.full(3, -0.5)), volume.positions(np.array(volume.shape) - 0.5)
     extent = (corner[horizontal], far[horizontal], corner[vertical], far[vertical])
-    top = float(np.quantile(slab, 0.998)) or float(slab.max())
-    ax.imshow(slab.T, origin="lower", extent=extent, cmap="gray", vmin=min(0.0, float(slab.min())), vmax=top or 1.0)
+    top = float(np.quantile(slab, 0.998)) or float(slab.max()) or 1.0
+    ax.imshow(slab.T, origin="lower", extent=extent, cmap="gray", vmin=min(0.0, float(slab.min())), vmax=top)
+    if model is not None:
+        near = np.abs(model.positions[:, normal] - centre[normal]) <= thickness / 2
+        _circle_atoms(ax, model.select(near), horizontal, vertical)
+    ax.set_xlim(low[horizontal], high[horizontal])
+    ax.set_ylim(low[vertical], high[vertical])
     ax.set_aspect("equal")
 
 
-def _draw_atoms(
-    ax: Axes, model: AtomicModel, plane: tuple[int, int, int], thickness: float, centre: NDArray[np.float64]
-) -> None:
-    horizontal, vertical, normal = plane
-    near = np.abs(model.positions[:, normal] - centre[normal]) <= thickness / 2
-    for number in elements_present(model.numbers[near]):
-        chosen = near & (model.numbers == number)
-        x, y = model.positions[chosen, horizontal], model.positions[chosen, vertical]
-        ax.scatter(x, y, s=22, facecolors="none", edgecolors=element_colour(number), linewidths=1.1)
+def _field_of_view(volume: Volume, model: AtomicModel | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners (3,), (3,) [Å] of the box to show: the volume, no further than a margin around the atoms."""
+    low, high = volume.positions(np.full(3, -0.5)), volume.positions(np.array(volume.shape) - 0.5)
+    if model is not None and len(model):
+        low = np.maximum(low, model.positions.min(axis=0) - _MARGIN)
+        high = np.minimum(high, model.positions.max(axis=0) + _MARGIN)
+    return low, high
 
 
-def _element_legend(figure: Figure, model: AtomicModel) -> None:
+def _circle_atoms(ax: Axes, model: AtomicModel, horizontal: int, vertical: int) -> None:
+    for number in elements_present(model.numbers):
+        points = model.positions[model.numbers == number][:, [horizontal, vertical]]
+        size = np.full(len(points), _CIRCLE)
+        circles = EllipseCollection(
+            size, size, np.zeros(len(points)), units="xy", offsets=points, offset_transform=ax.transData
+        )
+        circles.set(facecolor="none", edgecolor=element_colour(number), linewidth=1.1)
+        ax.add_collection(circles)
+
+
+def element_legend(figure: Figure, model: AtomicModel) -> None:
+    """Name the colours of the elements below the panels."""
     handles = [
-        Line2D([], [], ls="", marker="o", mfc="none", mec=element_colour(number), label=element_name(number))
+        Line2D([], [], ls="", marker="o", mfc=element_colour(number), mec="none", label=element_name(number))
         for number in elements_present(model.numbers)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, labelcolor=INK)
@@ -138,14 +152,17 @@ def _residual(
     return difference / np.sqrt(np.maximum(predicted, floor)), "residual / √predicted"
 
 
+def image_extent(series: TiltSeries) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of an image [Å]; position zero is the middle of pixel n // 2."""
+    (nx, ny), pixel = series.image_shape, series.pixel_size
+    left, bottom = -(nx // 2 + 0.5) * pixel, -(ny // 2 + 0.5) * pixel
+    return left, left + nx * pixel, bottom, bottom + ny * pixel
+
+
 def _show(
     figure: Figure, ax: Axes, image: NDArray[np.float64], series: TiltSeries, title: str, unit: str, **options: Any
 ) -> None:
-    nx, ny = image.shape
-    pixel = series.pixel_size
-    left, bottom = -(nx // 2 + 0.5) * pixel, -(ny // 2 + 0.5) * pixel
-    extent = (left, left + nx * pixel, bottom, bottom + ny * pixel)
-    shown = ax.imshow(image.T, origin="lower", extent=extent, **options)
+    shown = ax.imshow(image.T, origin="lower", extent=image_extent(series), **options)
     bar = figure.colorbar(shown, ax=ax, shrink=0.8, pad=0.02)
     bar.ax.tick_params(labelsize=8, colors=INK)
     bar.set_label(f"[{unit}]", color=INK, fontsize=9)

@@ -12,6 +12,7 @@ from pann.core.volume import Volume
 from pann.metrics import r_factor_per_tilt
 from pann.report import html
 from pann.report.figures import (
+    FAR,
     distances_figure,
     intensities_figure,
     nearest_neighbour_distances,
@@ -43,7 +44,8 @@ def headline(model: AtomicModel, series: TiltSeries, summary: dict[str, Any]) ->
     theta = series.angles[:, 1]
     cells.append(html.number("Tilts", f"{series.n_tilts}", f"{theta.min():.0f}° to {theta.max():.0f}°"))
     if series.dose is not None and series.total_dose is not None:
-        cells.append(html.number("Dose", f"{series.total_dose:.3g} e/Å²", f"{series.dose:.3g} per tilt"))
+        note = f"e/Å² in all, {_amount(series.dose)} per tilt"
+        cells.append(html.number("Dose", _amount(series.total_dose), note))
     steps = _steps(summary)
     if steps:
         cells.append(html.number("Time", _duration(sum(step["seconds"] for step in steps.values()))))
@@ -71,7 +73,7 @@ def model_section(model: AtomicModel) -> str:
         full_html=False,
         div_id="scene",
         default_height="100%",
-        config={"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["toImage"]},
+        config={"displaylogo": False, "responsive": True, "displayModeBar": "hover"},
     )
     label = f"Three-dimensional scatter plot of {len(model)} atoms, coloured by element"
     lead = "Drag to turn, scroll to zoom, point at an atom for its data; click an element in the legend to hide it."
@@ -116,6 +118,7 @@ def agreement_section(
         r_factor_figure(series, before, after),
         "R-factor in percent against the tilt angle in degrees",
         "A tilt that stands out is misaligned, damaged or seen along a zone axis.",
+        wide=True,
     )
     return html.section("agreement", title, lead, chart)
 
@@ -127,7 +130,11 @@ def structure_section(model: AtomicModel) -> str:
     charts = []
     distances = nearest_neighbour_distances(model.positions)
     if len(distances):
-        caption = f"Median {np.median(distances):.2f} Å, shortest {distances.min():.2f} Å. Metals have 2.2 - 3.2 Å."
+        median = float(np.median(distances))
+        isolated = int((distances > FAR * median).sum())
+        caption = f"Median {median:.2f} Å, shortest {distances.min():.2f} Å. Metals have 2.2 - 3.2 Å."
+        if isolated:
+            caption += f" {isolated} atoms further than {FAR:g} medians from all others are in the last bar."
         alt = "Histogram of the distance of each atom to its nearest neighbour in Å, by element"
         charts.append(html.svg_figure(distances_figure(model), alt, caption))
     if model.intensities is not None:
@@ -195,6 +202,10 @@ def _finite(value: Any) -> float | None:
 
 def _plain(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _duration(seconds: float) -> str:

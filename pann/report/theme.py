@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-INK = "#76808e"
+INK = "#7d8795"
 """Text and axes: readable on a light and on a dark page. The page replaces it by its own text colour in SVG."""
 ACCENT = "#2f7de1"
 CONTRAST = "#e0592a"
