@@ -51,6 +51,7 @@ def richardson_lucy(
     iterations: int = 100,
     n_subsets: int = 6,
     stop_ratio: float | None = None,
+    stall: float | None = None,
     min_iterations: int = 1,
     fit_background: bool = False,
     support: Tensor | None = None,
@@ -67,8 +68,10 @@ def richardson_lucy(
     n_subsets : ordered subsets in one pass; 1 is plain Richardson-Lucy.
     stop_ratio : stop once the deviance has fallen to this multiple of the value that noise alone would leave
         (Morozov's discrepancy principle); None runs every iteration.
-    min_iterations : passes before `stop_ratio` may stop: where counts are few, the deviance hardly tells a sharp
-        volume from a blurred one.
+    stall : stop as well once a pass lowers the deviance by less than this share: what is left then is an error of the
+        model, such as the shape of the PSF, which more passes would turn into false detail; None never.
+    min_iterations : passes before `stop_ratio` or `stall` may stop: where counts are few, the deviance hardly tells a
+        sharp volume from a blurred one.
     fit_background : update the background as one more non-negative component of the mixture.
     support : (nx, ny, nz) bool, where the object may be.
     progress : show a bar with the statistic.
@@ -82,7 +85,7 @@ def richardson_lucy(
     volume = torch.full(projector.volume_shape, float(net / sum(s.sum() for s in sensitivities)), device=counts.device)
     if support is not None:
         volume = volume * support
-    ratio, done = float("inf"), 0
+    ratio, last, done = float("inf"), float("inf"), 0
     with progress_bar("Poisson reconstruction", iterations, progress) as bar:
         for done in range(1, iterations + 1):
             for (tilts, part), sensitivity in zip(parts, sensitivities, strict=True):
@@ -91,13 +94,19 @@ def richardson_lucy(
                 volume = volume * part.adjoint(quotient) / sensitivity
                 if fit_background:
                     level[tilts] = level[tilts] * quotient.mean((1, 2), keepdim=True)
-            if done == iterations or (stop_ratio is not None and done >= min_iterations):
+            if done == iterations or ((stop_ratio or stall) is not None and done >= min_iterations - 1):
                 expected = projector.forward(volume) + level
-                ratio = poisson_deviance(counts, expected) / expected_deviance(expected)
+                last, ratio = ratio, poisson_deviance(counts, expected) / expected_deviance(expected)
             bar.advance(status=f"deviance / expected {ratio:.3f}" if np.isfinite(ratio) else "")
-            if stop_ratio is not None and ratio <= stop_ratio:
+            if done >= min_iterations and _has_settled(ratio, last, stop_ratio, stall):
                 break
     return PoissonResult(volume, level[:, 0, 0].cpu().numpy().astype(np.float64), done, float(ratio))
+
+
+def _has_settled(ratio: float, last: float, stop_ratio: float | None, stall: float | None) -> bool:
+    if stop_ratio is not None and ratio <= stop_ratio:
+        return True
+    return stall is not None and last - ratio < stall * ratio
 
 
 def _sensitivity(projector: Projector, device: torch.device) -> Tensor:

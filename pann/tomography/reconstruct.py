@@ -57,6 +57,7 @@ def reconstruct_details(
     depth: float | None = None,
     extended: bool = False,
     stop_ratio: float | None = 1.0,
+    stall: float | None = 0.002,
     min_iterations: int = 5,
     ordered_subsets: bool = True,
     fit_background: bool = False,
@@ -76,7 +77,7 @@ def reconstruct_details(
     depth : size of the volume along the beam [Å]; as large as the field across the tilt axis unless given.
     extended : the object is wider than the field (a film): reconstruct what the tilted images see beside it, cut
         afterwards.
-    stop_ratio, min_iterations, fit_background : see `richardson_lucy`.
+    stop_ratio, stall, min_iterations, fit_background : see `richardson_lucy`.
     ordered_subsets : several updates per pass over the images.
     support : (nx, ny, nz) bool on the returned grid; not together with `extended`.
     device : torch device.
@@ -108,6 +109,7 @@ def reconstruct_details(
             iterations=iterations,
             n_subsets=max(1, series.n_tilts // TILTS_PER_SUBSET) if ordered_subsets else 1,
             stop_ratio=stop_ratio if series.kind == "counts" else None,
+            stall=stall if series.kind == "counts" else None,
             min_iterations=min_iterations,
             fit_background=fit_background,
             support=mask,

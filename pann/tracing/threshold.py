@@ -42,7 +42,7 @@ class PeakHeights:
     crowded: NDArray[np.float64]
 
 
-def automatic_threshold(peaks: PeakHeights) -> float:
+def automatic_threshold(peaks: PeakHeights, least_share: float = _NEGLIGIBLE) -> float:
     """Height between noise and atoms.
 
     The noise level is the 95 % point of the peaks outside the object, or the median of the crowded maxima where that is
@@ -54,13 +54,19 @@ def automatic_threshold(peaks: PeakHeights) -> float:
     lowest point lies above them; more peaks below it than the tail of the noise can hold give them away, and the noise
     level itself is the threshold.
 
+    Parameters
+    ----------
+    peaks : heights of the maxima.
+    least_share : peaks below this share of the strong ones (99 % point) are never atoms, whatever the histogram says;
+        for known elements a share of the ratio of their scattering powers.
+
     Returns
     -------
     Threshold in the unit of the heights; peaks at or above it are atoms. Infinity when there are no candidates.
     """
     if len(peaks.candidates) == 0:
         return float("inf")
-    floor = _NEGLIGIBLE * float(np.quantile(peaks.candidates, 0.99))
+    floor = max(_NEGLIGIBLE, least_share) * float(np.quantile(peaks.candidates, 0.99))
     noise = floor
     for heights, quantile in ((peaks.outside, _OUTSIDE_QUANTILE), (peaks.crowded, _CROWDED_QUANTILE)):
         if len(heights) >= _MIN_NOISE_PEAKS:
@@ -71,7 +77,7 @@ def automatic_threshold(peaks: PeakHeights) -> float:
     modes = _modes(counts)
     above = modes[grid[modes] > np.log(noise)]
     if len(above) == 0:
-        return max(noise, float(peaks.outside.max(initial=0)))
+        return max(noise, floor, float(peaks.outside.max(initial=0)))
     start = min(int(np.searchsorted(grid, np.log(noise))), above[0])
     valley = max(noise, float(np.exp(_valley(grid, counts, start, above[0]))))
     return noise if _hides_atoms(peaks, noise, valley) else valley

@@ -29,6 +29,7 @@ def trace(
     refine: Refinement = "gaussian",
     border: int = 2,
     intensity_radius: float | None = None,
+    least_share: float = 0.0,
 ) -> AtomicModel:
     """Trace the atoms of a volume.
 
@@ -44,6 +45,7 @@ def trace(
         per atom, and heights that follow the integrated intensity. 0 takes the volume as it is.
     refine : sub-voxel fit, see `pann.tracing.subvoxel.Refinement`.
     border : maxima closer to a face than this are ignored [voxels].
+    least_share : with the automatic threshold, peaks below this share of the strong ones are never atoms.
     intensity_radius : radius of the ball over which intensities are summed [Å]; half of `min_distance` when None.
 
     Returns
@@ -72,7 +74,8 @@ def trace(
                 candidates=heights[apart[inside[apart]]],
                 outside=heights[apart[~inside[apart]]],
                 crowded=np.delete(heights, apart),
-            )
+            ),
+            least_share,
         )
     chosen = apart[allowed[apart] & (heights[apart] >= threshold)][:max_atoms]
     radius = min_distance / 2 if intensity_radius is None else intensity_radius

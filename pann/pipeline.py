@@ -1,1 +1,0 @@
-"""The chain from a tilt series to an atomic model."""

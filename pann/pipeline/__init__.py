@@ -1,0 +1,7 @@
+"""The chain from a tilt series to an atomic model."""
+
+from pann.pipeline.chain import ChainResult, run_chain
+from pann.pipeline.run import run
+from pann.pipeline.schema import register
+
+__all__ = ["ChainResult", "register", "run", "run_chain"]

@@ -1,0 +1,196 @@
+"""The chain: tilt series -> volume -> refined volume -> traced atoms -> elements -> fitted atoms."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pann.classifier import Classifier, gaussian_mixture, kmeans, scattering_powers
+from pann.core import AtomicModel, ConfigError, InputError, PointSpread, TiltSeries, Volume
+from pann.core.elements import shortest_bond
+from pann.fitting import FitResult, fit
+from pann.pipeline.checks import check_bonds, check_field
+from pann.pipeline.choose import Verdict, choose_by_likelihood
+from pann.pipeline.clock import Clock
+from pann.refiner import Refiner
+from pann.tomography import Reconstruction, align, reconstruct_details
+from pann.tracing import trace
+
+BOND_SHARE = 0.55
+"""Closest that two traced atoms may come, in shortest bonds (twice the smallest covalent radius)."""
+LEAST_DISTANCE = 1.5
+"""... and in Å, whatever the elements; peaks closer than that are not resolved."""
+WEAKEST_PEAK = 0.25
+"""Weakest peak of the lightest element, as a share of what its scattering power gives beside the heaviest."""
+CHOICE_ITERATIONS = 5
+
+
+@dataclass(frozen=True)
+class ChainOptions:
+    """Settings of the chain by stage; None leaves a stage out. The keys are those of `conf/`."""
+
+    elements: tuple[int, ...]
+    alignment: dict[str, Any]
+    reconstruction: dict[str, Any]
+    refiner: dict[str, Any] | None
+    tracing: dict[str, Any]
+    classifier: dict[str, Any] | None
+    fit: dict[str, Any] | None
+    refiner_path: Path | None = None
+    classifier_path: Path | None = None
+    device: str = "cpu"
+    progress: bool = True
+
+
+@dataclass(frozen=True)
+class ChainResult:
+    """Everything that a run of the chain found.
+
+    Attributes
+    ----------
+    series : the images, aligned.
+    reconstruction : the first volume and its background.
+    refined : the network's volume, None without the refiner.
+    verdict : how the volume of the atoms was chosen, None without the refiner.
+    model : the final atoms.
+    fit : None without the fit.
+    warnings : what a user should look at.
+    """
+
+    series: TiltSeries
+    reconstruction: Reconstruction
+    refined: Volume | None
+    verdict: Verdict | None
+    model: AtomicModel
+    fit: FitResult | None
+    warnings: list[str] = field(default_factory=list)
+
+
+def run_chain(series: TiltSeries, options: ChainOptions, clock: Clock | None = None) -> ChainResult:
+    """Run every stage of `options` on `series`.
+
+    Raises
+    ------
+    InputError : no atoms were found.
+    ConfigError : options that contradict each other.
+    CheckpointError : a checkpoint that cannot be used; before any long work starts.
+    """
+    clock = clock or Clock(verbose=False)
+    notes: list[str] = []
+    refiner = _load_refiner(options)
+    classify = _load_classifier(options)
+    if options.alignment.get("method"):
+        with clock.step("align", str(options.alignment["method"])):
+            series = align(series, **options.alignment).series
+    with clock.step("reconstruct", f"{series.n_tilts} images of {series.image_shape[0]} x {series.image_shape[1]}"):
+        first = _reconstruct(series, options)
+    notes += check_field(series, first.background, bool(options.reconstruction.get("extended")))
+    tracing = _tracing_options(options)
+    refined, verdict = None, None
+    with clock.step("trace", f"atoms at least {tracing['min_distance']:.2f} Å apart"):
+        traced = {"raw": trace(first.volume, **tracing)}
+    if refiner is not None and options.refiner is not None:
+        with clock.step("refine", "the network refines the volume"):
+            refined = refiner(first.volume, series, flips=options.refiner["flips"])
+        with clock.step("trace", "atoms of the refined volume"):
+            traced["refined"] = trace(refined, **tracing)
+    _require_atoms(traced, series)
+    chosen = "refined" if refined is not None else "raw"
+    if refined is not None and options.refiner is not None and options.refiner["choose"] == "likelihood":
+        with clock.step("choose", "which volume's atoms explain the images"):
+            verdict = choose_by_likelihood(
+                series, traced, options.refiner["atom_price"], CHOICE_ITERATIONS, **_fit_surroundings(first, options)
+            )
+        chosen = verdict.chosen
+    model = traced[chosen]
+    volume = refined if chosen == "refined" and refined is not None else first.volume
+    if classify is not None:
+        with clock.step("classify", f"{len(model)} atoms"):
+            model = classify(volume, model)
+    elif len(options.elements) == 1:
+        model = model.replace(numbers=np.full(len(model), options.elements[0]))
+    result = None
+    if options.fit is not None:
+        with clock.step("fit", f"{len(model)} atoms to the images"):
+            result = fit(series, model, **options.fit, **_fit_surroundings(first, options))
+        model = result.model
+        if not result.converged:
+            notes.append(
+                f"the fit stopped after {result.iterations} steps before it converged: raise fit.max_iterations"
+            )
+    notes += check_bonds(model, options.elements)
+    return ChainResult(series, first, refined, verdict, model.replace(name=series.name), result, notes)
+
+
+def _reconstruct(series: TiltSeries, options: ChainOptions) -> Reconstruction:
+    settings = dict(options.reconstruction)
+    sigma = settings.pop("psf_sigma")
+    psf = PointSpread((sigma,)) if sigma else None
+    method = settings.pop("method")
+    return reconstruct_details(series, method, psf=psf, device=options.device, progress=options.progress, **settings)
+
+
+def _tracing_options(options: ChainOptions) -> dict[str, Any]:
+    settings = dict(options.tracing)
+    if settings.get("min_distance") is None:
+        bond = shortest_bond(options.elements) if options.elements else 0.0
+        settings["min_distance"] = max(LEAST_DISTANCE, BOND_SHARE * bond)
+    if settings.get("least_share") is None:
+        powers = scattering_powers(options.elements) if options.elements else np.ones(1)
+        settings["least_share"] = WEAKEST_PEAK * float(np.min(powers) / np.max(powers)) if options.elements else 0.0
+    return settings
+
+
+def _fit_surroundings(first: Reconstruction, options: ChainOptions) -> dict[str, Any]:
+    """Options that every fit of the chain shares: what else is in the images, and where to compute."""
+    return {"background_images": first.outside, "device": options.device, "progress": options.progress}
+
+
+def _require_atoms(traced: dict[str, AtomicModel], series: TiltSeries) -> None:
+    if not any(len(model) for model in traced.values()):
+        raise InputError(
+            f"{series.name}: no atom was found: check pixel_size={series.pixel_size:g} and angle_sign, "
+            "or lower tracing.threshold"
+        )
+
+
+def _load_refiner(options: ChainOptions) -> Refiner | None:
+    if options.refiner is None:
+        return None
+    if options.refiner["choose"] not in ("likelihood", "always"):
+        raise ConfigError(f"refiner.choose is {options.refiner['choose']!r}: expected likelihood or always")
+    if options.refiner_path is None:
+        raise ConfigError("the refiner needs a checkpoint: give ckpt= or refiner_ckpt=, or refiner=null")
+    return Refiner.load(options.refiner_path)
+
+
+class _Classify:
+    """A method of naming elements, bound to its options."""
+
+    def __init__(self, method: Any, elements: Sequence[int], settings: dict[str, Any]) -> None:
+        self.method, self.elements, self.settings = method, list(elements), settings
+
+    def __call__(self, volume: Volume, model: AtomicModel) -> AtomicModel:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", category=RuntimeWarning)
+            named: AtomicModel = self.method(volume, model, self.elements, **self.settings)
+        return named
+
+
+def _load_classifier(options: ChainOptions) -> _Classify | None:
+    if options.classifier is None or not options.elements:
+        return None
+    settings = dict(options.classifier)
+    method = settings.pop("method")
+    if method == "kmeans":
+        return _Classify(kmeans, options.elements, settings)
+    if method == "mixture":
+        return _Classify(gaussian_mixture, options.elements, settings)
+    if method != "network":
+        raise ConfigError(f"classifier.method is {method!r}: expected network, kmeans or mixture")
+    if options.classifier_path is None:
+        raise ConfigError("the classifier needs a checkpoint: give ckpt= or classifier_ckpt=, or classifier=kmeans")
+    return _Classify(Classifier.load(options.classifier_path), options.elements, settings)

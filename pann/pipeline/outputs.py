@@ -1,0 +1,94 @@
+"""The files that a run leaves."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pann import __version__
+from pann.core import AtomicModel, Volume
+from pann.core.files import atomic_path
+from pann.io import write_atoms, write_volume
+from pann.metrics import score
+from pann.pipeline.chain import ChainResult
+from pann.pipeline.clock import Clock
+from pann.report import write_report
+
+SUMMARY_VERSION = 1
+
+
+def summarise(result: ChainResult, clock: Clock, truth: AtomicModel | None, radius: float = 1.0) -> dict[str, Any]:
+    """The content of `summary.json`: plain values with their units in the names."""
+    series, fit = result.series, result.fit
+    sigma = result.model.sigma
+    summary: dict[str, Any] = {
+        "version": SUMMARY_VERSION,
+        "pann": __version__,
+        "name": series.name,
+        "images": {
+            "n_tilts": series.n_tilts,
+            "shape": list(series.image_shape),
+            "pixel_size_A": series.pixel_size,
+            "kind": series.kind,
+            "dose_per_projection_e_A2": series.dose,
+            "dose_total_e_A2": series.total_dose,
+            "mean_value": float(series.images.mean()),
+            "theta_deg": [float(series.angles[:, 1].min()), float(series.angles[:, 1].max())],
+        },
+        "reconstruction": {
+            "iterations": result.reconstruction.iterations,
+            "deviance_over_expected": result.reconstruction.statistic,
+            "background_mean": float(np.mean(result.reconstruction.background)),
+        },
+        "atoms": {"total": len(result.model), **result.model.composition()},
+        "volume_of_atoms": None if result.verdict is None else result.verdict.chosen,
+        "choice": None if result.verdict is None else {"price": result.verdict.prices, "atoms": result.verdict.atoms},
+        "fit": None
+        if fit is None
+        else fit.scalars() | {"psf_sigmas_A": fit.psf.sigmas, "psf_weights": fit.psf.weights},
+        "median_sigma_pm": None if sigma is None or not len(sigma) else round(100 * float(np.nanmedian(sigma)), 2),
+        "truth": None if truth is None else score(result.model, truth, radius=radius),
+        "steps": clock.table(),
+        "warnings": result.warnings,
+    }
+    return summary
+
+
+def write_outputs(
+    folder: Path, result: ChainResult, summary: dict[str, Any], refined_written: bool = True
+) -> dict[str, Path]:
+    """Write the model, the volumes, the report and, last, the summary; every file appears whole or not at all."""
+    paths = {
+        "model": folder / "model.xyz",
+        "volume": folder / "volume.mrc",
+        "report": folder / "report.html",
+        "summary": folder / "summary.json",
+    }
+    write_atoms(paths["model"], result.model)
+    write_volume(paths["volume"], result.reconstruction.volume)
+    if result.refined is not None and refined_written:
+        paths["refined"] = folder / "refined.mrc"
+        write_volume(paths["refined"], result.refined)
+    _report(paths["report"], result, summary)
+    with atomic_path(paths["summary"]) as temporary:
+        temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    return paths
+
+
+def _report(path: Path, result: ChainResult, summary: dict[str, Any]) -> None:
+    volume: Volume | None = result.reconstruction.volume
+    fit = result.fit
+    write_report(
+        path,
+        title=result.series.name,
+        model=result.model,
+        series=result.series,
+        volume=volume,
+        refined=result.refined,
+        predicted=None if fit is None else fit.predicted,
+        r_factor_per_tilt_before=None if fit is None else fit.r_factor_per_tilt_before,
+        r_factor_per_tilt_after=None if fit is None else fit.r_factor_per_tilt,
+        summary=summary,
+        truth_scores=summary["truth"],
+    )
