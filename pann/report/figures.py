@@ -77,9 +77,9 @@ def sigma_figure(model: AtomicModel, bound_pm: float | None = None) -> Figure:
     """Histogram of the standard errors of the positions, with the Cramér-Rao bound on the RMSD [pm] beside it."""
     figure, axes = new_figure()
     errors = position_error_pm(model)
-    drawn = errors is not None and len(errors) > 0
+    drawn = errors is not None and bool(np.isfinite(errors).any())
     if errors is not None and drawn:
-        _histogram_by_element(axes[0, 0], np.minimum(errors, 3 * np.quantile(errors, 0.98)), model.numbers)
+        _histogram_by_element(axes[0, 0], np.minimum(errors, 3 * np.nanquantile(errors, 0.98)), model.numbers)
     if bound_pm is not None and np.isfinite(bound_pm):
         label = f"Cramér-Rao bound {bound_pm:.1f} pm"
         axes[0, 0].axvline(bound_pm, color=CONTRAST, lw=1.5, ls="--", label=label)
@@ -89,7 +89,11 @@ def sigma_figure(model: AtomicModel, bound_pm: float | None = None) -> Figure:
 
 
 def _histogram_by_element(ax: Axes, values: NDArray[np.float64], numbers: NDArray[np.int64]) -> None:
-    """Stacked histogram of `values` (n,), one colour per element."""
+    """Stacked histogram of the finite `values` (n,), one colour per element."""
+    finite = np.isfinite(values)
+    values, numbers = values[finite], numbers[finite]
+    if not len(values):
+        return
     present = elements_present(numbers)
     groups = [values[numbers == number] for number in present]
     n_bins = int(np.clip(2 * np.sqrt(len(values)), 8, _MAX_BINS))

@@ -51,9 +51,9 @@ def write_report(
     volume, refined : the reconstruction and the network's refinement of it.
     predicted : (n_tilts, nx, ny) images that the model predicts, in the unit of the series.
     r_factor_per_tilt_before, r_factor_per_tilt_after : (n_tilts,); the latter follows from `predicted` when missing.
-    summary : what else is known of the run; every key is optional. `r_factor_before`, `r_factor_after`, `bound_pm`
-        [pm], `steps` {name: {"seconds", "peak_memory_mb"}}, `config` and `versions` (nested plain values), `warnings`
-        (list of text).
+    summary : what else is known of the run, as in `summary.json`; every key is optional. `fit` {"r_factor_before",
+        "r_factor_after", "bound_pm", ...}, `steps` {name: {"seconds", "peak_mb"}}, `warnings` (list of text); other
+        groups of plain values become tables.
     truth_scores : scores of `pann.metrics.score`, where the truth is known.
 
     Returns
@@ -69,7 +69,7 @@ def write_report(
         sections.images_section(series, predicted),
         sections.agreement_section(series, predicted, r_factor_per_tilt_before, r_factor_per_tilt_after),
         sections.structure_section(model),
-        sections.uncertainty_section(model, facts.get("bound_pm"), truth_scores),
+        sections.uncertainty_section(model, (facts.get("fit") or {}).get("bound_pm"), truth_scores),
         sections.run_section(facts),
     ]
     target = Path(path)

@@ -23,6 +23,7 @@ from pann.report.figures import (
 from pann.report.model_view import model_view
 from pann.report.panels import chosen_tilts, slices_figure, tilts_figure
 
+_SHOWN_ELSEWHERE = ("steps", "truth")
 NO_ATOMS = "The model holds no atoms."
 
 
@@ -31,14 +32,15 @@ def headline(model: AtomicModel, series: TiltSeries, summary: dict[str, Any]) ->
     composition = ", ".join(f"{count} {symbol}" for symbol, count in model.composition().items())
     known = bool((model.numbers > 0).any())
     cells = [html.number("Atoms", f"{len(model):,}", composition if known else "")]
-    after = _finite(summary.get("r_factor_after", summary.get("r_factor")))
+    fit = dict(summary.get("fit") or {})
+    after = _finite(fit.get("r_factor_after"))
     if after is not None:
-        before = _finite(summary.get("r_factor_before"))
+        before = _finite(fit.get("r_factor_before"))
         cells.append(html.number("R-factor", f"{100 * after:.1f} %", f"from {100 * before:.1f} %" if before else ""))
     errors = position_error_pm(model)
-    if errors is not None and len(errors):
-        cells.append(html.number("Standard error", f"{np.median(errors):.1f} pm", "median, 3D"))
-    bound = _finite(summary.get("bound_pm"))
+    if errors is not None and np.isfinite(errors).any():
+        cells.append(html.number("Standard error", f"{np.nanmedian(errors):.1f} pm", "median, 3D"))
+    bound = _finite(fit.get("bound_pm"))
     if bound is not None:
         cells.append(html.number("Cramér-Rao bound", f"{bound:.1f} pm", "RMSD, 3D"))
     theta = series.angles[:, 1]
@@ -49,7 +51,7 @@ def headline(model: AtomicModel, series: TiltSeries, summary: dict[str, Any]) ->
     steps = _steps(summary)
     if steps:
         cells.append(html.number("Time", _duration(sum(step["seconds"] for step in steps.values()))))
-        peak = max(step["peak_memory_mb"] for step in steps.values())
+        peak = max(step["peak_mb"] for step in steps.values())
         if peak > 0:
             cells.append(html.number("Peak memory", f"{peak / 1000:.2f} GB"))
     return f'<dl class="numbers">{"".join(cells)}</dl>'
@@ -170,19 +172,19 @@ def uncertainty_section(model: AtomicModel, bound_pm: float | None, scores: dict
 
 
 def run_section(summary: dict[str, Any]) -> str:
-    """Time and memory of each step, and the options of the run."""
+    """Time and memory of each step, and every group of values that the summary of the run holds."""
     parts = []
     steps = _steps(summary)
     if steps:
         rows = [
-            [name, _duration(s["seconds"]), f"{s['peak_memory_mb'] / 1000:.2f} GB" if s["peak_memory_mb"] else "-"]
+            [name, _duration(s["seconds"]), f"{s['peak_mb'] / 1000:.2f} GB" if s["peak_mb"] else "-"]
             for name, s in steps.items()
         ]
         parts.append(html.table("Time and memory", ["step", "time", "peak memory"], rows))
-    for key, label in (("config", "Options"), ("versions", "Versions")):
-        values = summary.get(key)
-        if values:
-            body = html.table("", [key, "value"], html.flatten(dict(values)))
+    for key, values in summary.items():
+        if key not in _SHOWN_ELSEWHERE and isinstance(values, dict) and values:
+            body = html.table("", ["", "value"], html.flatten(values))
+            label = html.escape(key.replace("_", " ").capitalize())
             parts.append(f"<details><summary>{label}</summary>{body}</details>")
     return html.section("run", "Run", "", "".join(parts) or html.empty("Nothing was recorded about this run."))
 
@@ -192,7 +194,7 @@ def _steps(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
     steps = {}
     for name, step in dict(summary.get("steps") or {}).items():
         values = step if isinstance(step, dict) else {"seconds": step}
-        steps[str(name)] = {key: float(values.get(key) or 0.0) for key in ("seconds", "peak_memory_mb")}
+        steps[str(name)] = {key: float(values.get(key) or 0.0) for key in ("seconds", "peak_mb")}
     return steps
 
 
