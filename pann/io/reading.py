@@ -42,6 +42,7 @@ PARSER_ERRORS = (
     LookupError,
     MatReadError,
     MemoryError,
+    NameError,
     NotImplementedError,
     OSError,
     RuntimeError,
