@@ -23,7 +23,8 @@ from pann.io.reading import readable
 FORMAT_VERSION = 1
 SERIES_FORMAT = "pann-tilt-series"
 VOLUME_FORMAT = "pann-volume"
-COMPRESSION = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+STORAGE = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True, "track_times": False}
+"""Compressed, with a checksum of each chunk; without the time of writing, so that equal data make equal files."""
 
 
 def write_series(path: Path, series: TiltSeries) -> None:
@@ -35,9 +36,7 @@ def write_series(path: Path, series: TiltSeries) -> None:
         if series.dose is not None:
             file.attrs["dose"] = series.dose
             file.attrs["dose_unit"] = "electron / angstrom**2 per projection"
-        images = file.create_dataset(
-            "images", data=_compact(series), chunks=(1, *series.image_shape), track_times=False, **COMPRESSION
-        )
+        images = file.create_dataset("images", data=_compact(series), chunks=(1, *series.image_shape), **STORAGE)
         images.attrs["axes"] = "tilt, x, y"
         images.attrs["unit"] = "electron" if series.kind == "counts" else "arbitrary"
         images.attrs["pixel_size"] = series.pixel_size
@@ -72,7 +71,7 @@ def write_volume(path: Path, volume: Volume) -> None:
     metadata = to_json(volume.metadata, volume.name)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         _write_header(file, VOLUME_FORMAT, volume.name, metadata)
-        values = file.create_dataset("values", data=volume.values, track_times=False, **COMPRESSION)
+        values = file.create_dataset("values", data=volume.values, **STORAGE)
         values.attrs["axes"] = "x, y, z"
         values.attrs["voxel_size"] = volume.voxel_size
         values.attrs["voxel_size_unit"] = "angstrom"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from rsciio.exceptions import DM3DataTypeError, DM3FileVersionError, DM3TagError, DM3TagIDError, DM3TagTypeError
 
 from pann.core.errors import InputError
 from pann.io.containers import choose, is_stack
@@ -26,6 +27,7 @@ ROSETTA_READERS = {
     ".hspy": "rsciio.hspy",
     ".ser": "rsciio.tia",
 }
+DM_ERRORS = (DM3DataTypeError, DM3FileVersionError, DM3TagError, DM3TagIDError, DM3TagTypeError)
 OME_SIZE = re.compile(r'PhysicalSize([XY])="([^"]+)"')
 OME_UNIT = re.compile(r'PhysicalSize([XY])Unit="([^"]+)"')
 OME_DEFAULT_UNIT = "µm"
@@ -65,7 +67,7 @@ def _tiff_pixel(file: tifffile.TiffFile) -> tuple[float | None, float | None]:
 
 def read_rosetta(path: Path, key: str | None = None) -> Stack:
     """Images [tilt, x, y] through RosettaSciIO; `key` is the title of the data set where the file holds several."""
-    with readable(path, f"{path.suffix} file"), warnings.catch_warnings():
+    with readable(path, f"{path.suffix} file", DM_ERRORS), warnings.catch_warnings():
         # the package warns about versions and memory mapping, nothing that a user could mend
         warnings.simplefilter("ignore")
         signals = import_module(ROSETTA_READERS[path.suffix.lower()]).file_reader(str(path))

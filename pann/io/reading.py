@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -47,6 +48,7 @@ PARSER_ERRORS = (
     OSError,
     RuntimeError,
     StopIteration,
+    TokenError,
     TypeError,
     ValueError,
     struct.error,
@@ -78,11 +80,11 @@ class Stack:
 
 
 @contextmanager
-def readable(path: Path, what: str) -> Iterator[None]:
-    """Turn the errors of a parser inside the block into one InputError that names `path`."""
+def readable(path: Path, what: str, more: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn the errors of a parser inside the block, `more` among them, into one InputError that names `path`."""
     try:
         yield
-    except PARSER_ERRORS as error:
+    except (*PARSER_ERRORS, *more) as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise InputError(f"{path} is not a readable {what}, or it is damaged: {reason}") from error
 

@@ -89,3 +89,21 @@ def test_refuses_a_truncated_file(tmp_path: Path) -> None:
         path.write_bytes(data[:length])
         with pytest.raises(InputError, match="damaged"):
             read_tilt_series(path)
+
+
+def test_a_flipped_bit_in_the_images_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write_tilt_series(path, series())
+    with h5py.File(path) as file:
+        position = file["images"].id.get_chunk_info(1).byte_offset
+    data = bytearray(path.read_bytes())
+    data[position + 5] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="damaged"):
+        read_tilt_series(path)
+
+
+def test_equal_series_make_equal_files(tmp_path: Path) -> None:
+    for name in ("a.h5", "b.h5"):
+        write_tilt_series(tmp_path / name, series())
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()

@@ -198,6 +198,15 @@ def test_a_header_that_the_standard_forbids_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_tilt_series(tmp_path / "a.ali", angles=ANGLES).images, IMAGES)
 
 
+@pytest.mark.parametrize("suffix", ["dm3", "dm4"])
+def test_a_flipped_byte_in_a_tag_is_damage(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    foreign.write_dm(path, IMAGES)
+    path.write_bytes(path.read_bytes().replace(b"%%%%", b"%%x%"))
+    with pytest.raises(InputError, match="damaged"):
+        read_tilt_series(path)
+
+
 def test_big_endian_mrc_is_read(tmp_path: Path) -> None:
     with mrcfile.new(tmp_path / "a.mrc") as file:
         file.set_data(IMAGES.transpose(0, 2, 1).astype(">i2"))
