@@ -1,1 +1,6 @@
-"""Stage 1: the global-local 3D ResUNet that refines a reconstruction."""
+"""Stage 1: the network that refines a reconstruction, its training data and task."""
+
+from pann.refiner.net import GlobalLocalResUNet
+from pann.refiner.refine import Refiner
+
+__all__ = ["GlobalLocalResUNet", "Refiner"]

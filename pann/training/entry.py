@@ -14,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -27,7 +28,7 @@ INTERRUPTED = 130
 def launch(task: Callable[[DictConfig], Any], config_dir: Path, config_name: str) -> None:
     """Compose `config_name` of `config_dir` with the command line and call `task` with the result.
 
-    The key `output` of the configuration is set to the job's own folder, so that the jobs of a sweep do not share one.
+    In a sweep the key `output` of the configuration is set to the job's own folder, so that jobs do not share one.
     Exits with status 2 and one line on the error stream when the user can mend what is wrong.
     """
     register()
@@ -36,7 +37,8 @@ def launch(task: Callable[[DictConfig], Any], config_dir: Path, config_name: str
 
     @hydra.main(version_base="1.3", config_path=folder, config_name=config_name)
     def job(cfg: DictConfig) -> Any:
-        cfg.output = HydraConfig.get().runtime.output_dir
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            cfg.output = HydraConfig.get().runtime.output_dir
         with reported_errors(folder, config_name):
             return task(cfg)
 
@@ -91,7 +93,7 @@ def _hint(name: str, choices: list[str]) -> str:
 
 
 def _known_keys(key: str, config_dir: str, config_name: str, arguments: list[str]) -> list[str]:
-    """Dotted keys of the configuration, composed without the override of `key` that was refused; empty if that fails."""
+    """Dotted keys of the configuration, without the refused override of `key`; empty if that fails."""
     kept = [a for a in arguments if "=" in a and not a.startswith(("-", f"{key}="))]
     GlobalHydra.instance().clear()
     try:

@@ -1,11 +1,10 @@
 """Training, from a configuration to exported weights."""
 
-from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
+from pytorch_lightning import LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from pann.core.files import require_writable
@@ -29,7 +28,7 @@ def fit(cfg: DictConfig) -> dict[str, float]:
         read_checkpoint(cfg.resume, cfg.name, config["model"])
     facts = write_run_record(folder, cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
-    data: LightningDataModule = instantiate(cfg.data)
+    data: Any = instantiate(cfg.data)  # a LightningDataModule with `describe`
     task: LightningModule = instantiate(cfg.task)
     callbacks = [instantiate(node) for node in cfg.callbacks.values() if node is not None]
     loggers = [instantiate(node) for node in cfg.logger.values() if node is not None]

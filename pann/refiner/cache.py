@@ -1,0 +1,129 @@
+"""Simulating and reconstructing samples once: one file each, so that an interrupted run goes on where it stopped."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from hashlib import sha256
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pann.core import ConfigError, PointSpread
+from pann.core.files import atomic_path
+from pann.core.progress import progress_bar
+from pann.core.random import generator
+from pann.refiner.canonical import to_canonical
+from pann.refiner.example import Example
+from pann.refiner.target import relative_heights
+from pann.simulation.sample import SampleConfig, random_sample
+from pann.tomography import reconstruct
+
+FORMAT_VERSION = 1
+"""Raised when the content of the files changes its meaning, so that old ones are made anew."""
+
+
+def recipe(simulation: Mapping[str, Any], reconstruction: Mapping[str, Any], voxel_size: float) -> dict[str, Any]:
+    """Everything that the samples depend on but their seed and index, as plain values."""
+    return {
+        "version": FORMAT_VERSION,
+        "simulation": dict(simulation),
+        "reconstruction": dict(reconstruction),
+        "voxel_size": voxel_size,
+    }
+
+
+def cache_folder(cache: str | Path, plan: Mapping[str, Any]) -> Path:
+    """Folder of the samples of `plan`, named by its hash."""
+    text = json.dumps(plan, sort_keys=True)
+    return Path(cache) / f"refiner-{sha256(text.encode()).hexdigest()[:12]}"
+
+
+def make_example(plan: Mapping[str, Any], seed: int, index: int) -> Example:
+    """Simulate sample `index` of `seed`, reconstruct it with a point spread and a number of iterations at random.
+
+    `plan` is a `recipe`. The reconstruction knows a single core and halo, as a user would guess them, not the truth.
+    """
+    sample = random_sample(SampleConfig.from_mapping(plan["simulation"]), seed, index)
+    ranges = plan["reconstruction"]
+    rng = generator(seed, "reconstruction", index)
+    low, high = ranges["iterations"]
+    psf = PointSpread.core_and_halo(rng.uniform(*ranges["psf_sigma"]), halo_weight=rng.uniform(*ranges["halo_weight"]))
+    volume = reconstruct(
+        sample.series,
+        "poisson",
+        psf=psf,
+        iterations=int(rng.integers(low, high + 1)),
+        stop_ratio=None,
+        progress=False,
+    )
+    canonical = to_canonical(volume, plan["voxel_size"])
+    scattering = [sample.cross_sections[int(number)] for number in sample.truth.numbers]
+    if sample.series.dose is None:
+        raise ConfigError(f"{sample.series.name}: a simulated series must know its dose")
+    return Example(
+        name=sample.series.name,
+        values=canonical.values.astype(np.float16),
+        scale=canonical.scale,
+        voxel_size=canonical.voxel_size,
+        positions=sample.truth.positions,
+        heights=relative_heights(scattering),
+        images=sample.series.images,
+        angles=sample.series.angles,
+        pixel_size=sample.series.pixel_size,
+        dose=sample.series.dose,
+    )
+
+
+def write_example(path: Path, example: Example) -> None:
+    """Write `example` as a compressed .npz; never leaves half a file."""
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **vars(example))
+
+
+def read_example(path: Path) -> Example:
+    """Read what `write_example` wrote."""
+    with np.load(path) as file:
+        return Example(**{key: file[key] if file[key].ndim else file[key].item() for key in file.files})
+
+
+def fill_cache(plan: Mapping[str, Any], folder: Path, seed: int, count: int, workers: int = 1) -> list[Path]:
+    """Make the samples 0 ... count − 1 of `seed` that `folder` lacks; returns the paths of all of them."""
+    paths = [folder / f"{seed}-{index:05d}.npz" for index in range(count)]
+    missing = [index for index, path in enumerate(paths) if not path.is_file()]
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(folder / "recipe.json") as temporary:
+            temporary.write_text(json.dumps(plan, indent=2, sort_keys=True) + "\n")
+        with progress_bar(f"Simulating {len(missing)} samples", len(missing)) as bar:
+            for _ in _made(plan, [(seed, index, paths[index]) for index in missing], workers):
+                bar.advance()
+    return paths
+
+
+def _made(plan: Mapping[str, Any], jobs: Sequence[tuple[int, int, Path]], workers: int) -> Iterator[None]:
+    if workers <= 1:
+        for job in jobs:
+            _make(plan, *job)
+            yield
+        return
+    with _pool(workers) as pool:
+        for done in as_completed([pool.submit(_make, plan, *job) for job in jobs]):
+            done.result()
+            yield
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _make(plan: Mapping[str, Any], seed: int, index: int, path: Path) -> None:
+    write_example(path, make_example(plan, seed, index))

@@ -1,0 +1,144 @@
+"""The data of stage 1: simulated particles, their reconstructions, patches of them."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning import LightningDataModule
+from pytorch_lightning.utilities import CombinedLoader
+from torch.utils.data import DataLoader, Dataset
+
+from pann.core import ConfigError
+from pann.refiner.cache import cache_folder, fill_cache, read_example, recipe
+from pann.refiner.example import Prepared
+from pann.refiner.net import STRIDE
+from pann.refiner.patches import EpochSampler, PatchBatch, PatchDataset
+
+SPLITS = ("train", "validation", "test")
+
+
+class WholeSamples(Dataset[Prepared]):
+    """Whole prepared examples, one at a time."""
+
+    def __init__(self, examples: list[Prepared]) -> None:
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Prepared:
+        return self.examples[index]
+
+
+class RefinerData(LightningDataModule):
+    """Simulates (once, in `cache`), prepares and serves the samples.
+
+    Parameters
+    ----------
+    cache : folder of the simulated samples.
+    seed : of the first split; each split has a seed of its own, so that no sample is in two of them.
+    splits : number of samples in train, validation and test.
+    simulation : see `pann.simulation.sample.SampleConfig`.
+    reconstruction : ranges of iterations, psf_sigma [Å] and halo_weight, drawn for each sample.
+    voxel_size : canonical voxel [Å].
+    sigma : width of the Gaussian atoms in the target [Å].
+    global_size : edge of the pooled cube that the network reads.
+    patch : edge of a patch [voxels], a multiple of `STRIDE`.
+    batch_size, steps_per_epoch : patches in a step, steps between two validations.
+    batch_seed : of the draw of patches.
+    on_particle : share of patches near an atom.
+    workers : processes that fill the cache.
+    """
+
+    def __init__(
+        self,
+        *,
+        cache: str,
+        seed: int,
+        splits: Mapping[str, int],
+        simulation: Mapping[str, Any],
+        reconstruction: Mapping[str, Any],
+        voxel_size: float,
+        sigma: float,
+        global_size: int,
+        patch: int,
+        batch_size: int,
+        steps_per_epoch: int,
+        batch_seed: int,
+        on_particle: float,
+        workers: int,
+    ) -> None:
+        super().__init__()
+        if patch % STRIDE:
+            raise ConfigError(f"data.patch is {patch}: expected a multiple of {STRIDE} voxels")
+        if set(splits) != set(SPLITS) or min(splits.values()) < 1:
+            raise ConfigError(
+                f"data.splits is {dict(splits)}: give a number above zero for each of {', '.join(SPLITS)}"
+            )
+        self.cache = cache
+        self.seeds = {split: seed + k for k, split in enumerate(SPLITS)}
+        self.counts = {split: int(splits[split]) for split in SPLITS}
+        self.plan = recipe(simulation, reconstruction, voxel_size)
+        self.prepare = partial(Prepared.of, sigma=sigma, global_size=global_size)
+        self.patch = patch
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.batch_seed = batch_seed
+        self.on_particle = on_particle
+        self.workers = workers
+        self.examples: dict[str, list[Prepared]] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where the simulated samples are."""
+        return cache_folder(self.cache, self.plan)
+
+    def prepare_data(self) -> None:
+        """Simulate what the cache lacks (one process of a node does)."""
+        for split in SPLITS:
+            fill_cache(self.plan, self.folder, self.seeds[split], self.counts[split], self.workers)
+
+    def setup(self, stage: str) -> None:
+        """Load the splits that `stage` (fit, test, ...) needs."""
+        for split in ("train", "validation") if stage == "fit" else ("test",):
+            if split not in self.examples:
+                paths = fill_cache(self.plan, self.folder, self.seeds[split], self.counts[split], self.workers)
+                self.examples[split] = [self.prepare(read_example(path)) for path in paths]
+
+    def train_dataloader(self) -> CombinedLoader:
+        """Random patches, and beside each batch one whole sample, which costs nothing unless it is used."""
+        length = self.batch_size * self.steps_per_epoch
+        patches = PatchDataset(
+            self.examples["train"],
+            seed=self.batch_seed,
+            patch=self.patch,
+            length=length,
+            on_particle=self.on_particle,
+        )
+        loaders = {
+            "patches": DataLoader[PatchBatch](patches, batch_size=self.batch_size, sampler=EpochSampler(length)),
+            "whole": DataLoader(WholeSamples(self.examples["train"]), batch_size=None),
+        }
+        return CombinedLoader(loaders, "max_size_cycle")
+
+    def val_dataloader(self) -> DataLoader[Prepared]:
+        """Whole validation samples."""
+        return DataLoader(WholeSamples(self.examples["validation"]), batch_size=None)
+
+    def test_dataloader(self) -> DataLoader[Prepared]:
+        """Whole test samples."""
+        return DataLoader(WholeSamples(self.examples["test"]), batch_size=None)
+
+    def describe(self) -> dict[str, Any]:
+        """What the data are, for the card of the weights."""
+        doses = [prepared.example.dose for prepared in self.examples.get("train", [])]
+        atoms = [len(prepared.example.positions) for prepared in self.examples.get("train", [])]
+        return {
+            "recipe": self.plan,
+            "seeds": self.seeds,
+            "samples": self.counts,
+            "train_atoms": int(np.sum(atoms)),
+            "train_dose_range": [float(np.min(doses)), float(np.max(doses))] if doses else [],
+        }

@@ -1,0 +1,165 @@
+"""The refiner network: a residual U-Net on full-resolution patches, told about the whole particle and the acquisition.
+
+No layer normalises over space: statistics of a tile would depend on where the tile was cut. Residual branches start
+small instead (De and Smith, NeurIPS 2020), and the acquisition scales and shifts them (FiLM, Perez et al., AAAI 2018).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample, silu, softplus
+
+N_ACQUISITION = 6
+"""Length of the vector that describes an acquisition, see `pann.refiner.acquisition`."""
+STRIDE = 4
+"""Patches start and end at multiples of this many voxels."""
+INPUT_PEAK = 8.0
+"""Usual height of an atom in the input, where the bulk has density 1."""
+FILTER_GAIN = 0.25
+"""Brings the filtered input to the height of the target: a metal atom has some 200 voxels of 0.4 Å, a target atom 31."""
+SHARPNESS = 5.0
+"""Of the softplus that makes the density non-negative; 1 is the height of a mean atom."""
+
+
+def conv3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv3d:
+    """A 3³ convolution that keeps the shape, or divides it by `stride`."""
+    return nn.Conv3d(inputs, outputs, kernel_size=3, stride=stride, padding=1)
+
+
+class FilmBlock(nn.Module):
+    """x + α conv(silu(γ conv(silu(x)) + β)): a residual block whose γ, β follow from the acquisition embedding."""
+
+    def __init__(self, width: int, embedding: int) -> None:
+        super().__init__()
+        self.first = conv3(width, width)
+        self.second = conv3(width, width)
+        self.film = nn.Linear(embedding, 2 * width)
+        self.alpha = nn.Parameter(torch.tensor(0.2))
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, x: Tensor, acquisition: Tensor) -> Tensor:
+        """(b, width, ...) and (b, embedding) -> (b, width, ...)."""
+        gamma, beta = self.film(acquisition)[:, :, None, None, None].chunk(2, dim=1)
+        inner = self.first(silu(x)) * (1 + gamma) + beta
+        return x + self.alpha * self.second(silu(inner))
+
+
+class Blocks(nn.Module):
+    """`depth` residual blocks in a row."""
+
+    def __init__(self, width: int, embedding: int, depth: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(FilmBlock(width, embedding) for _ in range(depth))
+
+    def forward(self, x: Tensor, acquisition: Tensor) -> Tensor:
+        """(b, width, ...) and (b, embedding) -> (b, width, ...)."""
+        for block in self.blocks:
+            x = block(x, acquisition)
+        return x
+
+
+class GlobalBranch(nn.Module):
+    """Features of the whole particle: its shape, its thickness along the beam, the streaks of the missing wedge."""
+
+    def __init__(self, width: int, embedding: int, outputs: int) -> None:
+        super().__init__()
+        self.stem = conv3(1, width)
+        self.down = conv3(width, 2 * width, stride=2)
+        self.body = Blocks(2 * width, embedding, 2)
+        self.head = nn.Conv3d(2 * width, outputs, kernel_size=1)
+
+    def forward(self, pooled: Tensor, acquisition: Tensor) -> Tensor:
+        """(b, 1, g, g, g) pooled volume -> (b, outputs, g / 2, g / 2, g / 2)."""
+        features: Tensor = self.down(silu(self.stem(pooled)))
+        out: Tensor = self.head(silu(self.body(features, acquisition)))
+        return out
+
+
+class GlobalLocalResUNet(nn.Module):
+    """Global-local 3D residual U-Net.
+
+    The local branch folds 2³ voxels into channels, which keeps full resolution at an eighth of the cost, works at half
+    and quarter resolution, and unfolds again. The global features of the place enter at the coarsest level.
+
+    Parameters
+    ----------
+    width : channels at half resolution; twice as many at quarter resolution.
+    blocks : residual blocks at each level and side.
+    global_width : channels of the global branch.
+    global_size : edge of the cube into which the whole volume is pooled (see `pann.refiner.patches.pooled_cube`).
+    embedding : length of the acquisition embedding.
+    """
+
+    def __init__(self, width: int, blocks: int, global_width: int, global_size: int, embedding: int) -> None:
+        super().__init__()
+        self.global_size = global_size
+        self.embed = nn.Sequential(
+            nn.Linear(N_ACQUISITION, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
+        )
+        self.fold = nn.Conv3d(2, width, kernel_size=2, stride=2)
+        self.encoder = Blocks(width, embedding, blocks)
+        self.down = nn.Conv3d(width, 2 * width, kernel_size=2, stride=2)
+        self.global_branch = GlobalBranch(global_width, embedding, 2 * width)
+        self.bottleneck = Blocks(2 * width, embedding, blocks)
+        self.up = nn.ConvTranspose3d(2 * width, width, kernel_size=2, stride=2)
+        self.decoder = Blocks(width, embedding, blocks)
+        self.unfold = nn.ConvTranspose3d(width, width // 4, kernel_size=2, stride=2)
+        self.head = nn.Sequential(conv3(width // 4 + 2, width // 4), nn.SiLU(), conv3(width // 4, 1))
+        self.filter = nn.Conv3d(1, 1, kernel_size=5, padding=2)
+        self._start_as_matched_filter()
+
+    def forward(self, patch: Tensor, pooled: Tensor, place: Tensor, acquisition: Tensor) -> Tensor:
+        """Refined density, non-negative.
+
+        Parameters
+        ----------
+        patch : (b, 1, px, py, pz) normalised density; edges are multiples of `STRIDE`.
+        pooled : (b, 1, g, g, g) the whole volume, pooled.
+        place : (b, 3, 2) where the patch lies in the pooled cube along x, y, z: its first and last edge, in -1 ... 1.
+        acquisition : (b, N_ACQUISITION).
+
+        Returns
+        -------
+        (b, 1, px, py, pz)
+        """
+        embedding = self.embed(acquisition)
+        read = torch.cat([torch.log1p(patch), patch / INPUT_PEAK], dim=1)
+        fine = self.encoder(self.fold(read), embedding)
+        coarse = self.down(silu(fine))
+        context = sample_at_place(self.global_branch(pooled, embedding), place, coarse.shape[2:])
+        coarse = self.bottleneck(coarse + context.to(coarse.dtype), embedding)
+        fine = self.decoder(fine + self.up(silu(coarse)), embedding)
+        full = torch.cat([silu(self.unfold(silu(fine))), read.to(fine.dtype)], dim=1)
+        return softplus((self.filter(patch) + self.head(full)).float(), beta=SHARPNESS)
+
+    def _start_as_matched_filter(self) -> None:
+        """Begin as a Gaussian filter of the input, which is what tracing without a network does, plus a correction."""
+        line = torch.exp(-0.5 * torch.arange(-2.0, 3.0) ** 2)
+        cube = line[:, None, None] * line[:, None] * line
+        with torch.no_grad():
+            self.filter.weight.copy_(FILTER_GAIN * cube / cube.sum())
+            self.filter.bias.fill_(-2 / SHARPNESS)
+            self.head[-1].weight.mul_(0.1)
+            self.head[-1].bias.zero_()
+
+
+def sample_at_place(features: Tensor, place: Tensor, shape: torch.Size) -> Tensor:
+    """Interpolate `features` (b, c, g, g, g) of a cube at the voxel centres of the box `place` (b, 3, 2).
+
+    Coordinates run from -1 to 1 between the outer edges of the cube. Returns (b, c, *shape).
+    """
+    axes = []
+    for axis, n in enumerate(shape):
+        centres = (torch.arange(n, device=place.device, dtype=torch.float32) + 0.5) / n
+        axes.append(torch.lerp(place[:, axis, :1].float(), place[:, axis, 1:].float(), centres))
+    x, y, z = axes
+    size = (-1, *shape)
+    grid = torch.stack(
+        [
+            z[:, None, None, :].expand(size),
+            y[:, None, :, None].expand(size),
+            x[:, :, None, None].expand(size),
+        ],
+        dim=-1,
+    )  # grid_sample names the last array axis first
+    return grid_sample(features.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -1,0 +1,101 @@
+"""Random patches of prepared examples."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from pann.core.geometry import position_to_index
+from pann.core.random import generator
+from pann.refiner.example import Prepared
+
+PatchBatch = dict[str, Tensor]
+"""Keys: patch, target (b, 1, p, p, p); pooled (b, 1, g, g, g); place (b, 3, 2); acquisition (b, 6)."""
+
+
+def crop(array: NDArray[np.generic], start: NDArray[np.int64], size: int) -> NDArray[np.float32]:
+    """The cube of edge `size` from voxel `start`, as float32; zero outside the array."""
+    out = np.zeros((size,) * 3, dtype=np.float32)
+    low = np.clip(start, 0, array.shape)
+    high = np.clip(start + size, 0, array.shape)
+    source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    goal = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+    out[goal] = array[source]
+    return out
+
+
+def flip_place(place: NDArray[np.float32], axes: Sequence[int]) -> NDArray[np.float32]:
+    """Edges (3, 2) of a box in a cube -1 ... 1 after both were mirrored along `axes`."""
+    out = place.copy()
+    for axis in axes:
+        out[axis] = -place[axis, ::-1]
+    return out
+
+
+class PatchDataset(Dataset[PatchBatch]):
+    """Patches near atoms, mirrored at random along x, y and z.
+
+    Mirrors are the only augmentation: a reconstruction carries the frame of its tilt axis and its missing wedge, and
+    these survive a mirror (or a half turn, which is two mirrors) along the axes, but no other rotation.
+
+    Patch `index` depends on the seed and the index alone.
+    """
+
+    def __init__(self, examples: Sequence[Prepared], *, seed: int, patch: int, length: int, on_particle: float) -> None:
+        self.examples = examples
+        self.seed = seed
+        self.patch = patch
+        self.length = length
+        self.on_particle = on_particle
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> PatchBatch:
+        rng = generator(self.seed, "patch", index)
+        chosen = self.examples[int(rng.integers(len(self.examples)))]
+        start = self._start(chosen, rng)
+        axes = tuple(axis for axis in range(3) if rng.random() < 0.5)
+        place = chosen.pooled.place(start, start + self.patch)
+
+        def channel(array: NDArray[np.float32]) -> Tensor:
+            return torch.from_numpy(np.flip(array, axes).copy())[None]
+
+        return {
+            "patch": channel(crop(chosen.example.values, start, self.patch)),
+            "target": channel(crop(chosen.target, start, self.patch)),
+            "pooled": channel(chosen.pooled.values),
+            "place": torch.from_numpy(flip_place(place, axes)),
+            "acquisition": torch.from_numpy(chosen.acquisition),
+        }
+
+    def _start(self, chosen: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
+        shape = chosen.example.values.shape
+        if rng.random() < self.on_particle:
+            atom = chosen.example.positions[rng.integers(len(chosen.example.positions))]
+            centre = position_to_index(atom, shape, chosen.example.voxel_size)
+            centre = centre + rng.uniform(-0.25, 0.25, size=3) * self.patch
+        else:
+            centre = rng.uniform(0, 1, size=3) * np.array(shape)
+        return np.round(centre).astype(np.int64) - self.patch // 2
+
+
+class EpochSampler(Sampler[int]):
+    """Indices that go on where the last epoch ended: every epoch draws new patches, a resumed run the same."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.epoch * self.length, (self.epoch + 1) * self.length))

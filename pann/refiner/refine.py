@@ -1,0 +1,129 @@
+"""Using trained weights: from a reconstruction to a refined density."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from pann.core import CheckpointError, TiltSeries, Volume
+from pann.core.progress import progress_bar
+from pann.io.weights import load_weights
+from pann.refiner.acquisition import acquisition_vector
+from pann.refiner.canonical import BULK_SMOOTHING, Canonical, PooledCube, pooled_cube, to_canonical
+from pann.refiner.net import GlobalLocalResUNet
+from pann.refiner.tiling import refine_tiled
+
+STAGE = "refiner"
+FLIPS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
+"""Mirrors that keep the tilt axis and the missing wedge."""
+
+
+class Refiner:
+    """Refines reconstructions with a trained network.
+
+    Parameters
+    ----------
+    net : the network.
+    voxel_size : on which it was trained [Å]; the refined volume has it too.
+    card : what the weights are.
+    device : torch device.
+    """
+
+    def __init__(
+        self, net: GlobalLocalResUNet, voxel_size: float, card: dict[str, Any] | None = None, device: str = "cpu"
+    ) -> None:
+        self.net = net.to(device).to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
+        self.voxel_size = voxel_size
+        self.card = dict(card or {})
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu") -> Self:
+        """Read the weights that `train.py stage=refiner` exported.
+
+        Raises CheckpointError when the file is missing, damaged, of another version, stage or network.
+        """
+        weights = load_weights(path, STAGE)
+        try:
+            net = GlobalLocalResUNet(**weights.model)
+            net.load_state_dict(weights.state, strict=True)
+            voxel_size = float(weights.card["data"]["recipe"]["voxel_size"])
+        except (TypeError, KeyError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise CheckpointError(f"checkpoint {path} does not fit the refiner of this version: {reason}") from error
+        return cls(net, voxel_size, weights.card, device)
+
+    def __call__(
+        self,
+        volume: Volume,
+        series: TiltSeries,
+        *,
+        tile: int = 128,
+        margin: int = 16,
+        flips: int = 1,
+        precision: str = "bfloat16",
+        progress: bool = True,
+    ) -> Volume:
+        """Refine `volume`, the reconstruction of `series`.
+
+        Parameters
+        ----------
+        volume : non-negative density at any voxel; best reconstructed with the point spread in the projector.
+        series : its images; their angles and counts tell the network how far to trust the volume.
+        tile, margin : edge of a tile and width of the rim of it that is dropped [voxels]; memory grows with tile³,
+            some 1.5 kB a voxel.
+        flips : average the answers for this many mirror images (1 to 8): a little better, that many times the work.
+        precision : "bfloat16" is faster on most machines, "float32" free of its rounding (0.3 % of a peak).
+        progress : show a bar.
+
+        Returns
+        -------
+        Volume at the canonical voxel, position zero where it was; non-negative, in the units of `volume`. Integrated
+        intensities of atoms are proportional to their scattering power as far as the dose allows.
+        """
+        canonical = to_canonical(volume, self.voxel_size)
+        pooled = pooled_cube(canonical.values, self.net.global_size)
+        vector = acquisition_vector(series, pooled.factor * self.voxel_size)
+        device = next(self.net.parameters()).device.type
+        total = np.zeros_like(canonical.values)
+        chosen = FLIPS[: max(1, min(flips, len(FLIPS)))]
+        with (
+            torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"),
+            progress_bar("Refining mirror images", len(chosen), progress and len(chosen) > 1) as bar,
+        ):
+            for axes in chosen:
+                values, cube = np.flip(canonical.values, axes), flip_cube(pooled, axes, canonical.values.shape)
+                one_bar = progress and len(chosen) == 1
+                refined = refine_tiled(self.net, values, cube, vector, tile=tile, margin=margin, progress=one_bar)
+                total += np.flip(refined, axes)
+                bar.advance()
+        density = total / np.float32(len(chosen))
+        return volume.replace(
+            values=density * image_units(density, canonical),
+            voxel_size=self.voxel_size,
+            metadata=volume.metadata | {"refined": True},
+        )
+
+
+def flip_cube(pooled: PooledCube, axes: tuple[int, ...], shape: tuple[int, ...]) -> PooledCube:
+    """The pooled cube of a volume of `shape` after mirroring both along `axes`."""
+    length = pooled.factor * len(pooled.values)
+    x, y, z = (
+        length - n - b if axis in axes else b for axis, (b, n) in enumerate(zip(pooled.before, shape, strict=True))
+    )
+    return PooledCube(np.flip(pooled.values, axes).copy(), pooled.factor, (x, y, z))
+
+
+def image_units(density: NDArray[np.float32], canonical: Canonical) -> float:
+    """Factor that brings a refined `density` to image units: least squares of smoothed `density` on the smoothed input.
+
+    Both are blurred over neighbours, so that the sharpness of one does not count; the scattering of the object as a
+    whole, hence its projections, keep their level.
+    """
+    width = BULK_SMOOTHING / canonical.voxel_size
+    smooth = gaussian_filter(density, width, mode="constant").astype(np.float64)
+    reference = gaussian_filter(canonical.values, width, mode="constant").astype(np.float64)
+    norm = (smooth**2).sum()
+    return float(canonical.scale * (smooth * reference).sum() / norm) if norm > 0 else canonical.scale

@@ -1,0 +1,140 @@
+"""The Lightning task of stage 1."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from pann.core import PointSpread
+from pann.refiner.example import Prepared
+from pann.refiner.losses import RefinerLoss
+from pann.refiner.patches import PatchBatch
+from pann.refiner.reprojection import reprojection_deviance
+from pann.refiner.scoring import Trace, atom_scores, dose_label
+from pann.refiner.tiling import refine_tiled
+
+
+class RefinerTask(LightningModule):
+    """Trains a `GlobalLocalResUNet` on patches and scores it by the atoms found in whole volumes.
+
+    Validation and test log the same numbers for the refined volume and for its input, the baseline: ``val/refined/f1``
+    beside ``val/input/f1``, and the same by dose.
+
+    Parameters
+    ----------
+    net : the network.
+    optimizer, scheduler : partial constructors, called with the parameters and with the optimizer.
+    loss : on patches.
+    reprojection : weight of the Poisson deviance of the re-projected whole volume, `every` how many steps it is
+        computed, and `psf_sigma` [Å], the blur of the images beyond the width of the target's atoms; weight 0 is off.
+    trace : volume -> atoms.
+    match_radius : [Å].
+    dose_bins : edges [e/Å² per projection].
+    tile, margin : see `pann.refiner.tiling.refine_tiled`.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[[Optimizer], LRScheduler],
+        loss: RefinerLoss,
+        reprojection: Mapping[str, float],
+        trace: Trace,
+        match_radius: float,
+        dose_bins: list[float],
+        tile: int,
+        margin: int,
+    ) -> None:
+        super().__init__()
+        self.net = net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.optimizer_of = optimizer
+        self.scheduler_of = scheduler
+        self.loss = loss
+        self.reprojection = dict(reprojection)
+        self.trace = trace
+        self.match_radius = match_radius
+        self.dose_bins = list(dose_bins)
+        self.tile = tile
+        self.margin = margin
+        self._baselines: dict[str, dict[str, float]] = {}
+
+    def forward(self, batch: PatchBatch) -> Tensor:
+        """Refined patches."""
+        patch = batch["patch"].contiguous(memory_format=torch.channels_last_3d)
+        refined: Tensor = self.net(patch, batch["pooled"], batch["place"], batch["acquisition"])
+        return refined
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """One step on ``batch["patches"]``, and now and then on the whole sample ``batch["whole"]``."""
+        patches: PatchBatch = batch["patches"]
+        terms = self.loss(self(patches), patches["target"])
+        total = self.loss.total(terms)
+        if self.reprojection["weight"] > 0 and self.global_step % int(self.reprojection["every"]) == 0:
+            terms["reprojection"] = self.whole_volume_deviance(batch["whole"])
+            total = total + self.reprojection["weight"] * terms["reprojection"]
+        self.log("train/loss", total, prog_bar=True)
+        self.log_dict({f"train/{name}": term for name, term in terms.items()})
+        return total
+
+    def whole_volume_deviance(self, prepared: Prepared) -> Tensor:
+        """Deviance of the counts of a whole sample from the projections of its refined volume, with gradients."""
+        values = torch.as_tensor(np.asarray(prepared.example.values, np.float32), device=self.device)
+        shape = np.array(values.shape)
+        size = shape // 8 * 8  # the network halves twice, blocks need no remainder; what is cut is vacuum
+        start = (shape - size) // 2
+        box = tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))
+        batch = {
+            "patch": values[box][None, None],
+            "pooled": torch.as_tensor(prepared.pooled.values, device=self.device)[None, None],
+            "place": torch.as_tensor(prepared.pooled.place(start, start + size), device=self.device)[None],
+            "acquisition": torch.as_tensor(prepared.acquisition, device=self.device)[None],
+        }
+        whole = torch.zeros_like(values)
+        whole[box] = self(batch)[0, 0].float()
+        sigma = self.reprojection["psf_sigma"]
+        return reprojection_deviance(whole, prepared.example, PointSpread((sigma,)) if sigma else None)
+
+    def validation_step(self, prepared: Prepared, batch_idx: int) -> None:
+        """Score one whole sample."""
+        self._evaluate(prepared, "val")
+
+    def test_step(self, prepared: Prepared, batch_idx: int) -> None:
+        """Score one whole sample."""
+        self._evaluate(prepared, "test")
+
+    def _evaluate(self, prepared: Prepared, split: str) -> None:
+        example = prepared.example
+        values = np.asarray(example.values, np.float32)
+        refined = refine_tiled(
+            self.net, values, prepared.pooled, prepared.acquisition, tile=self.tile, margin=self.margin
+        )
+        if example.name not in self._baselines:
+            self._baselines[example.name] = self._scores(values, prepared)
+        error = float(np.mean((refined - prepared.target.astype(np.float32)) ** 2))
+        self._log(f"{split}/mse", error)
+        label = dose_label(example.dose, self.dose_bins)
+        for kind, scores in (("input", self._baselines[example.name]), ("refined", self._scores(refined, prepared))):
+            for name, value in scores.items():
+                self._log(f"{split}/{kind}/{name}", value)
+                self._log(f"{split}/{kind}/{label}/{name}", value)
+
+    def _scores(self, values: NDArray[np.float32], prepared: Prepared) -> dict[str, float]:
+        return atom_scores(values, prepared.example, self.trace, self.match_radius)
+
+    def _log(self, name: str, value: float) -> None:
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, with the scheduler stepped every step."""
+        optimizer = self.optimizer_of(self.net.parameters())
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.scheduler_of(optimizer), "interval": "step"},
+        }

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from pann.core import CheckpointError, Volume
+from pann.core.random import generator
+from pann.io.weights import Weights, save_weights
+from pann.refiner import Refiner
+from pann.refiner.canonical import pooled_cube
+from pann.refiner.refine import flip_cube, image_units, to_canonical
+from pann.refiner.target import gaussian_atoms
+from pann.refiner.tiling import refine_tiled
+
+MODEL = {"width": 8, "blocks": 1, "global_width": 4, "global_size": 8, "embedding": 8}
+
+
+@pytest.fixture
+def refiner(net):
+    return Refiner(net, voxel_size=0.4)
+
+
+@pytest.mark.parametrize("tile", [44, 52])
+def test_one_tile_and_many_agree(net, tile):
+    values = generator(4, "volume").random((38, 45, 41)).astype(np.float32)
+    pooled, acquisition = pooled_cube(values, net.global_size), np.full(6, 0.5, np.float32)
+    whole = refine_tiled(net, values, pooled, acquisition, tile=200, margin=16)
+    tiled = refine_tiled(net, values, pooled, acquisition, tile=tile, margin=16)
+    assert whole.shape == values.shape
+    np.testing.assert_allclose(tiled, whole, atol=1e-3 * whole.max())
+
+
+def test_refined_volume_does_not_depend_on_the_count_level(refiner, example):
+    """The acquisition is told apart from the scale: twenty times the density gives twenty times the answer."""
+    volume = Volume(np.asarray(example.values, np.float32), 0.4)
+    one = refiner(volume, example.series, precision="float32")
+    many = refiner(volume.replace(values=volume.values * 20), example.series, precision="float32")
+    np.testing.assert_allclose(many.values, 20 * one.values, rtol=1e-3, atol=1e-4 * many.values.max())
+
+
+def test_refined_volume_keeps_frame_and_scale(refiner, example):
+    finer = Volume(gaussian_atoms(example.positions, example.heights, (44, 44, 44), 0.3, 0.6), 0.3)
+    out = refiner(finer, example.series)
+    assert out.voxel_size == 0.4
+    assert out.values.min() >= 0
+    matched = to_canonical(finer, 0.4)
+    assert image_units(out.values, matched) == pytest.approx(1.0, rel=0.02)  # nothing is left to scale
+
+
+def test_average_over_mirrors_commutes_with_a_mirror(refiner, example):
+    """All eight mirrors averaged: mirroring the input mirrors the output."""
+    volume = Volume(np.asarray(example.values, np.float32)[:24, :24, :24], 0.4)
+    options = {"flips": 8, "precision": "float32"}
+    straight = refiner(volume, example.series, **options).values
+    mirrored = refiner(volume.replace(values=volume.values[::-1, :, ::-1]), example.series, **options).values
+    np.testing.assert_allclose(mirrored[::-1, :, ::-1], straight, atol=1e-3 * straight.max())
+
+
+def test_mirrored_cube_is_the_cube_of_the_mirror():
+    values = generator(6, "values").random((13, 20, 9)).astype(np.float32)
+    for axes in [(0,), (1, 2), (0, 1, 2)]:
+        mirrored = flip_cube(pooled_cube(values, 6), axes, values.shape)
+        start = np.array([2, 3, 1])
+        box = np.pad(
+            values, [(b, 24 - n - b) for b, n in zip(pooled_cube(values, 6).before, values.shape, strict=True)]
+        )
+        expected = np.flip(box, axes).reshape(6, 4, 6, 4, 6, 4).mean((1, 3, 5))
+        np.testing.assert_allclose(mirrored.values, expected, rtol=1e-5)
+        inside = np.pad(
+            np.flip(values, axes), [(b, 24 - n - b) for b, n in zip(mirrored.before, values.shape, strict=True)]
+        )
+        np.testing.assert_array_equal(inside, np.flip(box, axes))
+        assert mirrored.place(start, start + 4).shape == (3, 2)
+
+
+def save(path, net, model=MODEL, stage="refiner"):
+    save_weights(path, Weights(stage, model, net.state_dict(), {"data": {"recipe": {"voxel_size": 0.4}}}))
+    return path
+
+
+def test_saved_weights_give_the_same_answer(tmp_path, net, refiner, example):
+    volume = Volume(np.asarray(example.values, np.float32), 0.4)
+    loaded = Refiner.load(save(tmp_path / "refiner.safetensors", net))
+    np.testing.assert_array_equal(loaded(volume, example.series).values, refiner(volume, example.series).values)
+
+
+def test_wrong_checkpoints_are_refused(tmp_path, net):
+    with pytest.raises(CheckpointError, match="does not exist"):
+        Refiner.load(tmp_path / "nothing.safetensors")
+    with pytest.raises(CheckpointError, match="holds a classifier"):
+        Refiner.load(save(tmp_path / "stage.safetensors", net, stage="classifier"))
+    with pytest.raises(CheckpointError, match="does not fit"):
+        Refiner.load(save(tmp_path / "width.safetensors", net, model=MODEL | {"width": 12}))
+    with pytest.raises(CheckpointError, match="does not fit"):
+        Refiner.load(save(tmp_path / "key.safetensors", net, model=MODEL | {"depth": 3}))
