@@ -2,7 +2,14 @@
 
 from pann.classifier.classify import Classifier
 from pann.classifier.intensity import integrated_intensity
-from pann.classifier.kmeans import gaussian_mixture, kmeans
+from pann.classifier.kmeans import gaussian_mixture, kmeans, scattering_mixture
 from pann.classifier.scattering import scattering_powers
 
-__all__ = ["Classifier", "gaussian_mixture", "integrated_intensity", "kmeans", "scattering_powers"]
+__all__ = [
+    "Classifier",
+    "gaussian_mixture",
+    "integrated_intensity",
+    "kmeans",
+    "scattering_mixture",
+    "scattering_powers",
+]

@@ -17,6 +17,7 @@ from torch_geometric.loader import DataLoader
 from pann.classifier.features import AtomFeatures
 from pann.classifier.graph import MAX_CANDIDATES, GraphConfig, build_graph, candidate_fields
 from pann.classifier.kmeans import global_clusters, local_clusters, mixture_shares
+from pann.classifier.mixture import tied_mixture
 from pann.classifier.scattering import scattering_powers
 from pann.core.errors import InputError
 from pann.core.files import atomic_path
@@ -24,7 +25,7 @@ from pann.core.random import generator
 
 NOT_AN_ATOM = 0
 """Label of a traced peak that is no atom, in files; the class MAX_CANDIDATES in graphs."""
-BASELINES = ("kmeans", "local_kmeans", "mixture")
+BASELINES = ("kmeans", "local_kmeans", "mixture", "scattering")
 _LOCAL_RADIUS = 10.0
 _COMMON_METALS = (13, 14, 22, 26, 27, 28, 29, 42, 44, 45, 46, 47, 72, 73, 74, 77, 78, 79)
 
@@ -84,8 +85,8 @@ class GraphData(Dataset[Data]):
     ----------
     particles : the examples.
     graph : neighbourhood.
-    augment : probability that candidates which the particle does not contain are offered as well; the order of the
-        candidates is then shuffled too. None takes the true elements as they are and adds the baselines' answers.
+    augment : probability that one or two candidates which the particle does not contain are offered as well. None takes
+        the true elements as they are and adds the baselines' answers.
     seed : of the augmentation.
     """
 
@@ -106,15 +107,15 @@ class GraphData(Dataset[Data]):
         data = self.graphs[index]
         if self._augment is None:
             return data
-        particle = self._particles[index]
         rng = generator(self._seed, "candidates", index, self._draws)
         self._draws += 1
-        candidates = list(particle.elements)
-        if rng.random() < self._augment:
-            others = [number for number in _COMMON_METALS if number not in candidates]
-            room = MAX_CANDIDATES - len(candidates)
-            candidates += rng.choice(others, size=min(int(rng.integers(1, 3)), room), replace=False).tolist()
-        candidates = rng.permutation(candidates).tolist()
+        if rng.random() >= self._augment:
+            return data
+        particle = self._particles[index]
+        others = [number for number in _COMMON_METALS if number not in particle.elements]
+        room = MAX_CANDIDATES - len(particle.elements)
+        added = rng.choice(others, size=min(int(rng.integers(1, 3)), room), replace=False)
+        candidates = rng.permutation([*particle.elements, *added]).tolist()
         fields = candidate_fields(particle.features, candidates, scattering_powers(candidates))
         return data.clone().update({**fields, "y": class_labels(particle.labels, candidates)})
 
@@ -140,15 +141,18 @@ def class_labels(labels: NDArray[np.int64], candidates: Sequence[int]) -> torch.
 
 def baseline_labels(particle: TracedParticle) -> dict[str, NDArray[np.int64]]:
     """Class of each atom by each of BASELINES, as a place in `particle.elements`."""
-    intensities = np.exp(particle.features.log_intensity.astype(np.float64))
-    by_power = np.argsort(scattering_powers(particle.elements))
+    log_intensity = particle.features.log_intensity.astype(np.float64)
+    intensities = np.exp(log_intensity)
+    powers = scattering_powers(particle.elements)
+    by_power = np.argsort(powers)
     clusters = global_clusters(intensities, len(by_power))
     answers = (
-        clusters,
-        local_clusters(particle.features.positions, intensities, clusters, _LOCAL_RADIUS),
-        mixture_shares(intensities, len(by_power)).argmax(1),
+        by_power[clusters],
+        by_power[local_clusters(particle.features.positions, intensities, clusters, _LOCAL_RADIUS)],
+        by_power[mixture_shares(intensities, len(by_power)).argmax(1)],
+        tied_mixture(log_intensity, np.log(powers)).log_posterior[:, :-1].argmax(1),
     )
-    return {name: by_power[answer] for name, answer in zip(BASELINES, answers, strict=True)}
+    return dict(zip(BASELINES, answers, strict=True))
 
 
 class ClassifierData(LightningDataModule):

@@ -75,7 +75,7 @@ def candidate_fields(
     ``candidate`` (1, MAX, CANDIDATE_FEATURES), ``candidate_mask`` (1, MAX) true where there is one, and ``pair``
     (n, MAX + 1, PAIR_FEATURES): log probability of the candidate by the tied mixture, distance of the atom from its
     mean in units of the width, the same in log intensity, and the estimated share of the candidate in the particle.
-    The last of the MAX + 1 places is "not an atom", for which the mixture's outliers stand.
+    The last of the MAX + 1 places is "not an atom", which the mixture has a class for.
     """
     n_candidates = len(candidates)
     if n_candidates > MAX_CANDIDATES:
@@ -95,10 +95,10 @@ def _pairs(log_intensity: NDArray[np.float32], log_power: NDArray[np.float64]) -
     pairs = np.zeros((len(x), MAX_CANDIDATES + 1, PAIR_FEATURES))
     residual = x[:, None] - fit.means
     pairs[:, places, 0] = np.maximum(fit.log_posterior, _LOG_FLOOR)
-    pairs[:, :n_candidates, 1] = np.clip(residual / fit.width, -5, 5)
+    pairs[:, :n_candidates, 1] = np.clip(residual / fit.widths, -5, 5)
     pairs[:, :n_candidates, 2] = np.clip(residual, -3, 3)
     pairs[:, places, 3] = fit.fractions
-    pairs[:, MAX_CANDIDATES, 1] = fit.width
+    pairs[:, MAX_CANDIDATES, 1] = fit.widths.mean()
     return torch.from_numpy(pairs).float()
 
 

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array, eye_array
 from scipy.spatial import cKDTree
+from scipy.special import softmax
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
-from pann.classifier.intensity import integrated_intensity
-from pann.classifier.scattering import by_power
+from pann.classifier.intensity import integrated_intensity, relative_log
+from pann.classifier.mixture import tied_mixture
+from pann.classifier.scattering import by_power, scattering_powers
 from pann.core.atomic_model import AtomicModel
 from pann.core.errors import InputError
 from pann.core.volume import Volume
@@ -65,6 +67,21 @@ def gaussian_mixture(
     intensities = integrated_intensity(volume, model.positions, intensity_radius)
     shares = mixture_shares(intensities, len(numbers))
     return model.replace(numbers=numbers[shares.argmax(1)], probabilities=shares.max(1), intensities=intensities)
+
+
+def scattering_mixture(
+    volume: Volume, model: AtomicModel, elements: Sequence[int], *, intensity_radius: float = 1.2
+) -> AtomicModel:
+    """Elements by the ratios of their cross-sections, without training: see `pann.classifier.mixture.tied_mixture`.
+
+    Unlike clusters it knows where the classes must lie, so it survives elements of which few atoms were traced, and
+    traced peaks that are no atoms. Parameters as in `kmeans`; `probabilities` are among the elements.
+    """
+    intensities = integrated_intensity(volume, model.positions, intensity_radius)
+    fit = tied_mixture(relative_log(intensities), np.log(scattering_powers(elements)))
+    shares = softmax(fit.log_posterior[:, :-1], axis=1)
+    numbers = np.asarray(elements, dtype=np.int64)[shares.argmax(1)]
+    return model.replace(numbers=numbers, probabilities=shares.max(1), intensities=intensities)
 
 
 def global_clusters(intensities: ArrayLike, n_clusters: int) -> NDArray[np.int64]:

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from pann.classifier.intensity import integrated_intensity, relative_log
-from pann.classifier.kmeans import gaussian_mixture, global_clusters, kmeans, local_clusters, mixture_shares
+from pann.classifier.kmeans import (
+    gaussian_mixture,
+    global_clusters,
+    kmeans,
+    local_clusters,
+    mixture_shares,
+    scattering_mixture,
+)
 from pann.classifier.mixture import tied_mixture
 from pann.classifier.scattering import candidate_features, scattering_powers
 from pann.core import AtomicModel, InputError, Volume
@@ -75,12 +82,36 @@ def test_tied_mixture_finds_scale_and_composition(share):
     rng = generator(8, "tied")
     log_power = np.log([0.0045, 0.0219])
     true = (rng.random(600) < share).astype(int)
-    x = 3.0 + log_power[true] + rng.normal(0, 0.25, 600)
+    widths = np.array([0.3, 0.1])
+    x = 3.0 + log_power[true] + widths[true] * rng.normal(size=600)
     fit = tied_mixture(x - np.median(x), log_power)
     assert (fit.log_posterior.argmax(1) == true).mean() > 0.97
     assert fit.fractions[1] == pytest.approx(share, abs=0.04)
-    assert fit.width == pytest.approx(0.25, abs=0.04)
+    assert fit.widths == pytest.approx(widths, rel=0.25)
+    assert fit.means == pytest.approx(3.0 - np.median(x) + log_power, abs=0.12)
     assert np.exp(fit.log_posterior).sum(1) == pytest.approx(1.0)
+
+
+def test_tied_mixture_knows_the_heavy_element_where_the_light_one_was_not_seen():
+    x = generator(10, "tied").normal(0, 0.06, 200)
+    fit = tied_mixture(x, np.log([0.0006, 0.0101]))
+    assert (fit.log_posterior.argmax(1) == 1).all()
+
+
+def test_tied_mixture_survives_many_peaks_that_are_no_atoms():
+    rng = generator(11, "tied")
+    ghosts, dim, bright = rng.normal(0, 0.6, 300), rng.normal(2.2, 0.1, 120), rng.normal(3.0, 0.06, 120)
+    fit = tied_mixture(np.concatenate([ghosts, dim, bright]), np.log([1.0, 2.2]))
+    answer = fit.log_posterior.argmax(1)
+    assert (answer[:300] == 2).mean() > 0.95
+    assert (answer[300:420] == 0).mean() > 0.95
+    assert (answer[420:] == 1).mean() > 0.95
+
+
+def test_scattering_mixture_gives_probabilities(particle):
+    found = scattering_mixture(particle.volume, particle.truth, [78, 28])
+    assert (found.numbers == particle.truth.numbers).mean() > 0.95
+    assert found.probabilities.min() >= 0.5
 
 
 def test_tied_mixture_does_not_depend_on_the_order_of_candidates():
