@@ -11,10 +11,13 @@ from torch import Tensor
 
 from pann.fitting.image_model import Expansion
 from pann.fitting.newton import SharedSlopes, symmetric_inverse
+from pann.fitting.render import Renderer
 from pann.fitting.tiles import Chunk
 
-GRAM_ELEMENTS = 20_000_000
+GRAM_ELEMENTS = 2_000_000
 """Derivative values (atoms × parameters × pixels) formed at once."""
+GRAM_TILE = 16
+"""Side of the tiles [pixels]: products of all pairs in a tile cost the fourth power of its side and two atom radii."""
 
 
 def position_covariance(
@@ -88,7 +91,8 @@ def atom_information(expansion: Expansion, inverse_variance: Tensor) -> Tensor:
     The parameters of an atom are x, y, z [Å], and its intensity where each has its own. Pixels count up to the edge of
     the tiles that the core of an atom touches (see `Renderer.information`).
     """
-    layout, renderer = expansion.layout, expansion.renderer
+    layout, model = expansion.layout, expansion.model
+    renderer = Renderer(expansion.centres, expansion.sigma, expansion.field, model.dtype, GRAM_TILE, cache=False)
     n, size = layout.n_atoms, 4 if layout.per_atom else 3
     result = torch.zeros((size * n) ** 2, dtype=torch.float64, device=inverse_variance.device)
     tiles = renderer.tiling.split(expansion.embed(inverse_variance))
@@ -99,7 +103,7 @@ def atom_information(expansion: Expansion, inverse_variance: Tensor) -> Tensor:
         for begin in range(0, len(chunk.tiles), batch):
             part = Chunk(chunk.tiles[begin : begin + batch], chunk.sites[begin : begin + batch])
             tilt = torch.div(part.tiles, per_tilt, rounding_mode="floor")
-            slopes = _slopes(expansion, part, tilt)[..., :size, :, :].reshape(len(part.tiles), -1, pixels)
+            slopes = _slopes(expansion, renderer, part, tilt)[..., :size, :, :].reshape(len(part.tiles), -1, pixels)
             variance = tiles[part.tiles].reshape(-1, 1, pixels)
             gram = torch.bmm(slopes * variance, slopes.transpose(1, 2)).double()
             atom = torch.where(part.sites < renderer.tiling.n_sites, part.sites % n, 0)
@@ -108,9 +112,9 @@ def atom_information(expansion: Expansion, inverse_variance: Tensor) -> Tensor:
     return result.reshape(size * n, size * n)
 
 
-def _slopes(expansion: Expansion, chunk: Chunk, tilt: Tensor) -> Tensor:
+def _slopes(expansion: Expansion, renderer: Renderer, chunk: Chunk, tilt: Tensor) -> Tensor:
     """Derivative images (g, m, 4, width, width) of each atom of `chunk` by x, y, z [Å] and its intensity."""
-    renderer, state, model = expansion.renderer, expansion.state, expansion.model
+    state, model = expansion.state, expansion.model
     by_x = by_y = plain = torch.zeros((), dtype=model.dtype, device=tilt.device)
     for ratio, weight in zip(state.ratios, state.weights, strict=True):
         sigma = ratio * expansion.sigma

@@ -8,6 +8,7 @@ more, at a cost that does not depend on the number of atoms. The blur is a produ
 symmetric, hence its own transpose. The images are padded where atoms lie close to the edge.
 """
 
+from dataclasses import replace
 from functools import cached_property
 from math import ceil, pi, sqrt
 
@@ -56,6 +57,12 @@ class ImageModel:
         seen = torch.einsum("tij,nj->tni", self.view, state.positions) + state.shifts[:, None]
         return seen / self.pixel_size + middle
 
+    def subset(self, chosen: Tensor) -> "ImageModel":
+        """The model of the `chosen` images alone, for states that differ between images in nothing but the angle."""
+        layout = replace(self.layout, n_tilts=len(chosen))
+        extra = None if self.extra is None else self.extra[chosen]
+        return ImageModel(self.view[chosen], self.image_shape, self.pixel_size, layout, extra, self.dtype)
+
     def at(self, state: State) -> "Expansion":
         """The images at `state`, with first derivatives."""
         return Expansion(self, state)
@@ -72,7 +79,9 @@ class Expansion:
         self.sigma = state.sigma / model.pixel_size
         self.pad = self._padding(centres)
         self.field = (model.image_shape[0] + 2 * self.pad, model.image_shape[1] + 2 * self.pad)
-        self.renderer = Renderer(centres + self.pad, self.sigma, self.field, model.dtype)
+        self.centres = centres + self.pad
+        """Centres of the atoms in the padded images [pixels]."""
+        self.renderer = Renderer(self.centres, self.sigma, self.field, model.dtype)
         self.amplitude = state.scale[:, None] * state.intensity[self.layout.group]
         self.core = self.renderer.render(self.amplitude)
         self.blurs = [self._blur_matrices(ratio) for ratio in state.ratios[1:]]

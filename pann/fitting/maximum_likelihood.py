@@ -41,7 +41,7 @@ def fit(
     background_images: ArrayLike | None = None,
     scales: bool = False,
     shifts: bool = False,
-    max_shift: float = 1.0,
+    max_shift: float = 1.2,
     min_distance: float = 1.2,
     tolerance: float = 0.03,
     max_iterations: int = 50,

@@ -55,21 +55,29 @@ class Renderer:
     sigma : standard deviation [pixels].
     shape : (nx, ny) of the images.
     dtype : of the profiles and images; float32 is enough for likelihoods, float64 serves the tests.
+    width : side of a tile [pixels]; the fastest for images by default.
+    cache : whether to keep the profiles, where they are few enough.
     """
 
     def __init__(
-        self, centres: Tensor, sigma: float, shape: tuple[int, int], dtype: torch.dtype = torch.float32
+        self,
+        centres: Tensor,
+        sigma: float,
+        shape: tuple[int, int],
+        dtype: torch.dtype = torch.float32,
+        width: int | None = None,
+        cache: bool = True,
     ) -> None:
         self.sigma = sigma
         self.shape = shape
         self.dtype = dtype
         self.n_tilts, self.n_atoms = centres.shape[:2]
-        self.tiling: Tiling = build_tiling(centres, CUTOFF * sigma, shape)
+        self.tiling: Tiling = build_tiling(centres, CUTOFF * sigma, shape, width)
         filler = centres.new_full((1, 2), FAR_AWAY)
         self._centres = torch.cat([centres.reshape(-1, 2), filler])
         stored = 4 * sum(chunk.sites.numel() for chunk in self.tiling.chunks) * self.tiling.width
         self._cache: list[Profiles] | None = None
-        if stored <= CACHE_ELEMENTS:
+        if cache and stored <= CACHE_ELEMENTS:
             self._cache = [self.profiles(chunk) for chunk in self.tiling.chunks]
 
     def profiles(self, chunk: Chunk, sigma: float | None = None) -> Profiles:

@@ -14,6 +14,8 @@ WIDTHS = tuple(0.2 * 1.25**k for k in range(9))
 """Core widths [Å] that are tried when the PSF is unknown: 0.2 to 1.2, in steps finer than the fit needs to converge."""
 WIDTH_TILTS = 12
 """Images used to choose among them."""
+LEAST_WIDTH = 0.45
+"""Narrowest core that is tried, in pixels: a narrower Gaussian is not sampled."""
 LEAST_SHARE = 0.1
 """Lowest intensity of a group at the start, as a share of the mean over all atoms."""
 
@@ -29,29 +31,30 @@ def first_guess(model: ImageModel, images: Tensor, state: State, relative: Tenso
     search_width : whether to choose the width of the core.
     """
     if search_width:
-        chosen = torch.linspace(0, model.layout.n_tilts - 1, min(WIDTH_TILTS, model.layout.n_tilts)).round().long()
-        chosen = chosen.to(images.device)
-        least = 0.45 * model.pixel_size
+        n_tilts = model.layout.n_tilts
+        chosen = torch.linspace(0, n_tilts - 1, min(WIDTH_TILTS, n_tilts), device=images.device).round().long()
+        few, few_images = model.subset(chosen), images[chosen]
+        least = LEAST_WIDTH * model.pixel_size
         widths = [width for width in WIDTHS if width > least] or [least]
-        misfits = [_regress(model, images, replace(state, sigma=w), relative, chosen)[1] for w in widths]
+        misfits = [_regress(few, few_images, _blank(few, state, width), relative)[1] for width in widths]
         state = replace(state, sigma=widths[int(np.argmin(misfits))])
     return _regress(model, images, state, relative)[0]
 
 
-def _regress(
-    model: ImageModel, images: Tensor, state: State, relative: Tensor, chosen: Tensor | None = None
-) -> tuple[State, float]:
-    """Least squares for intensities and backgrounds, over the `chosen` images only if given; and the misfit."""
+def _blank(model: ImageModel, state: State, sigma: float) -> State:
+    """`state` for the images of `model`, without scale and shift."""
+    ones = torch.ones(model.layout.n_tilts, dtype=torch.float64, device=state.scale.device)
+    shifts = torch.zeros(len(ones), 2, dtype=torch.float64, device=ones.device)
+    return replace(state, sigma=sigma, background=0 * ones, scale=ones, shifts=shifts)
+
+
+def _regress(model: ImageModel, images: Tensor, state: State, relative: Tensor) -> tuple[State, float]:
+    """Least squares for intensities and backgrounds; and the misfit that is left."""
     layout = model.layout
-    n_tilts = layout.n_tilts
     bases = relative[None] if layout.per_atom else torch.eye(layout.n_groups, dtype=torch.float64, device=images.device)
     target = images.double() if model.extra is None else images.double() - model.extra.double()
-    target = target if chosen is None else target[chosen]
-    columns = []
-    for basis in bases:
-        unit = replace(state, intensity=basis, background=torch.zeros_like(state.background))
-        column = model.at(unit).atoms.double()
-        columns.append(column if chosen is None else column[chosen])
+    dark = torch.zeros_like(state.background)
+    columns = [model.at(replace(state, intensity=basis, background=dark)).atoms.double() for basis in bases]
     axes = {"image": (1, 2), "shared": (0, 1, 2)}.get(layout.background)
 
     def centred(stack: Tensor) -> Tensor:
@@ -70,10 +73,6 @@ def _regress(
     factors = torch.linalg.lstsq(design.T @ design, (design.T @ aim)[:, None], driver="gelsd").solution[:, 0]
     factors = factors.clamp(min=LEAST_SHARE * mean)
     misfit = float(((aim - design @ factors) ** 2).sum())
-    if chosen is not None:
-        return state, misfit
-    atoms = sum((factor * column for factor, column in zip(factors, columns, strict=True)), torch.zeros_like(target))
-    rest = target - atoms
-    flat = {"image": rest.mean((1, 2)), "shared": rest.mean().expand(n_tilts)}
-    background = flat.get(layout.background, torch.zeros(n_tilts, dtype=torch.float64, device=images.device))
-    return replace(state, intensity=factors @ bases, background=background.clone()), misfit
+    rest = target - sum((factor * column for factor, column in zip(factors, columns, strict=True)), torch.zeros(()))
+    flat = {"image": rest.mean((1, 2)), "shared": rest.mean().expand(layout.n_tilts)}
+    return replace(state, intensity=factors @ bases, background=flat.get(layout.background, dark).clone()), misfit
