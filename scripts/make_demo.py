@@ -66,8 +66,8 @@ def cache_folder(base: Path, model: AtomicModel, seed: int) -> Path:
 def expected_fractions(model: AtomicModel, folder: Path, seed: int) -> np.ndarray:
     """Noise-free images (n_tilts, nx, ny), computed where the cache does not hold them."""
     require_writable(folder)
-    # From the middle outwards: the first images are the ones to look at.
-    order = sorted(range(len(ANGLES)), key=lambda k: abs(ANGLES[k]))
+    # Every second tilt first, from the middle outwards: an unfinished cache is then a coarser series.
+    order = sorted(range(len(ANGLES)), key=lambda k: (ANGLES[k] % 10 != 0, abs(ANGLES[k])))
     with progress_bar("PRISM", len(order)) as bar:
         for k in order:
             path = folder / f"expected_{k:02d}.npy"

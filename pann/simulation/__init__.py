@@ -1,5 +1,6 @@
 """Structures, the microscope, noise and simulated data; the only part that imports abTEM."""
 
+from pann.simulation.dataset import write_samples
 from pann.simulation.disorder import Disorder
 from pann.simulation.kernel_table import atom_kernels
 from pann.simulation.kernels import AtomKernel
@@ -25,4 +26,5 @@ __all__ = [
     "series_psf",
     "simulate_linear",
     "simulate_prism",
+    "write_samples",
 ]

@@ -52,6 +52,11 @@ class Microscope:
         """Largest scan step [Å] that does not alias: ADF images hold frequencies up to 2 α / λ."""
         return self.wavelength / (4e-3 * self.semiangle)
 
+    @property
+    def sampling_limit(self) -> float:
+        """Coarsest sampling of the wave functions [Å] that carries the detector: 2/3 of Nyquist reach `outer`."""
+        return self.wavelength / (3e-3 * self.outer)
+
     def to_dict(self) -> dict[str, float]:
         """Plain values, for headers and records."""
         return asdict(self)

@@ -77,12 +77,11 @@ def _plan(
         smooth_size(ceil(edge / options.sampling - 1e-9), factor) for edge, factor in zip(lateral, factors, strict=True)
     )
     coarsest = max(edge / n for edge, n in zip(lateral, gpts, strict=True))
-    largest_angle = 1e3 * microscope.wavelength / (3 * coarsest)
-    if microscope.outer > largest_angle:
+    if coarsest > microscope.sampling_limit * (1 + 1e-9):
         raise InputError(
             f"the detector reaches {microscope.outer:.0f} mrad but a sampling of {coarsest:.4f} Å carries only "
-            f"{largest_angle:.0f} mrad (2/3 of Nyquist): set sampling below "
-            f"{1e3 * microscope.wavelength / (3 * microscope.outer):.4f} Å"
+            f"{microscope.outer * microscope.sampling_limit / coarsest:.0f} mrad (2/3 of Nyquist): "
+            f"set sampling to at most {microscope.sampling_limit:.4f} Å"
         )
     # 5 % beyond Nyquist is harmless: the transfer function of an ADF image is nearly zero there.
     step = 1.05 * microscope.nyquist_step if options.scan_step is None else options.scan_step

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from math import ceil
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,12 @@ from pann.simulation.kernel_table import atom_kernels
 from pann.simulation.linear import series_psf, simulate_linear
 from pann.simulation.microscope import Microscope
 from pann.simulation.noise import image_shifts, jittered_angles, record
+from pann.simulation.prism import PrismOptions, simulate_prism
 from pann.simulation.structures import FAMILIES, random_particle
 from pann.simulation.tilts import evenly_spaced
+
+Tier = Literal["linear", "prism"]
+"""How images are computed."""
 
 Range = tuple[float, float]
 """(lowest, highest) value of a quantity that is drawn at random."""
@@ -162,13 +166,22 @@ def _tilts(config: SampleConfig, rng: np.random.Generator) -> NDArray[np.float64
     return evenly_spaced(limit, int(rng.integers(int(config.n_tilts[0]), int(config.n_tilts[1]) + 1)))
 
 
-def random_sample(config: SampleConfig, seed: int, index: int) -> Sample:
+def random_sample(
+    config: SampleConfig, seed: int, index: int, *, tier: Tier = "linear", truth: AtomicModel | None = None
+) -> Sample:
     """Sample number `index` of the endless data set named by `config` and `seed`; always the same for the same three.
 
-    The image model is linear (`pann.simulation.linear`), with a random saturation and per-image scale in place of
-    channelling.
+    Parameters
+    ----------
+    tier : "linear" sums atoms (`pann.simulation.linear`), with a random saturation and scale of each image in place of
+        channelling; "prism" scatters electrons (`pann.simulation.prism`), about a minute for each image, without
+        misalignment.
+    truth : image this model, given about the rotation centre, instead of a random particle.
     """
-    truth = random_truth(config, generator(seed, "structure", index))
+    if tier not in get_args(Tier):
+        raise ConfigError(f"tier is {tier!r}: expected one of {', '.join(get_args(Tier))}")
+    if truth is None:
+        truth = random_truth(config, generator(seed, "structure", index))
     rng = generator(seed, "acquisition", index)
     set_up = config.microscopes[int(rng.integers(len(config.microscopes)))]
     microscope = Microscope(*set_up, source_sigma=rng.uniform(*config.source_sigma))
@@ -178,17 +191,26 @@ def random_sample(config: SampleConfig, seed: int, index: int) -> Sample:
     true_angles = jittered_angles(nominal, config.tilt_error, rng)
     reach = float(np.linalg.norm(truth.positions, axis=1).max()) + config.margin
     edge = 2 * ceil(reach / pixel_size)
-    fractions = simulate_linear(
-        truth,
-        true_angles,
-        (edge, edge),
-        pixel_size,
-        microscope,
-        thermal_sigma=thermal,
-        scale=np.clip(1 + config.scale_error * rng.normal(size=len(nominal)), 0.5, 1.5),
-        saturation=rng.uniform(*config.saturation),
-        shifts=image_shifts(len(nominal), config.shift, rng),
-    )
+    scale = np.clip(1 + config.scale_error * rng.normal(size=len(nominal)), 0.5, 1.5)
+    saturation = rng.uniform(*config.saturation)
+    shifts = image_shifts(len(nominal), config.shift, rng)
+    if tier == "prism":
+        options = PrismOptions(sampling=min(0.066, microscope.sampling_limit), thermal_sigma=thermal)
+        fractions = simulate_prism(
+            truth, true_angles, (edge, edge), pixel_size, microscope, options=options, seed=seed, progress=True
+        )
+    else:
+        fractions = simulate_linear(
+            truth,
+            true_angles,
+            (edge, edge),
+            pixel_size,
+            microscope,
+            thermal_sigma=thermal,
+            scale=scale,
+            saturation=saturation,
+            shifts=shifts,
+        )
     dose = float(np.exp(rng.uniform(*np.log(config.dose))))
     level = float(rng.uniform(*config.background) * fractions.mean())
     series = record(

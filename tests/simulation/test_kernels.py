@@ -1,0 +1,79 @@
+from dataclasses import replace
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pann.core import InputError
+from pann.simulation import Microscope, atom_kernels
+from pann.simulation.kernel_table import shipped_microscopes, table_name
+from pann.simulation.kernels import _IsolatedAtom, compute_kernel
+
+
+def test_cross_section_is_the_integral_of_the_image(microscope: Microscope) -> None:
+    atom = _IsolatedAtom(28, microscope)
+    radii = np.linspace(0, 4.9, 60)
+    integral = 2 * np.pi * np.trapezoid([r * atom.fraction(r) for r in radii], radii)
+    assert integral == pytest.approx(atom.cross_section(), rel=0.02)
+
+
+def test_z_exponent_and_cross_section_of_a_wide_detector() -> None:
+    # Independent abTEM multislice scans: exponent 1.54 between Ni and Pt, 0.0219 Å² for Pt (40-198 mrad, 300 kV).
+    wide = Microscope(outer=198)
+    sections = {number: _IsolatedAtom(number, wide).cross_section() for number in (28, 78)}
+    assert log(sections[78] / sections[28]) / log(78 / 28) == pytest.approx(1.54, abs=0.04)
+    assert sections[78] == pytest.approx(0.0219, rel=0.02)
+
+
+def test_gaussians_reproduce_the_blurred_profile(microscope: Microscope) -> None:
+    """The image of a Pt atom behind a source of 0.25 Å, by convolution in two dimensions."""
+    atom, kernel = _IsolatedAtom(78, microscope), compute_kernel(78, microscope)
+    axis = np.arange(-4, 4.01, 0.08)
+    distance = np.hypot(axis[:, None], axis[None, :])
+    radii = np.linspace(0, 5.0, 60)
+    image = np.interp(distance, radii, [atom.fraction(r) for r in radii], right=0)
+    at = np.array([0.0, 0.3, 0.6, 1.0, 1.5])
+    blur = [np.exp(-((axis[:, None] - x) ** 2 + axis[None, :] ** 2) / (2 * 0.25**2)) for x in at]
+    exact = np.array([(image * weight).sum() / weight.sum() for weight in blur])
+    profile = kernel.profile.blurred(0.25)
+    fitted = sum(
+        w * np.exp(-(at**2) / (2 * s**2)) / (2 * np.pi * s**2)
+        for s, w in zip(profile.sigmas, profile.weights, strict=True)
+    )
+    np.testing.assert_allclose(fitted * kernel.cross_section, exact, atol=0.02 * exact[0])
+
+
+def test_shipped_tables_agree_with_the_computation(microscope: Microscope) -> None:
+    shipped, computed = atom_kernels(microscope, [47])[47], compute_kernel(47, microscope)
+    assert shipped.cross_section == pytest.approx(computed.cross_section, rel=1e-4)
+    np.testing.assert_allclose(shipped.profile.sigmas, computed.profile.sigmas, rtol=1e-2)
+
+
+@pytest.mark.parametrize("microscope_of_table", shipped_microscopes(), ids=table_name)
+def test_shipped_cross_sections_grow_with_the_atomic_number(microscope_of_table: Microscope) -> None:
+    kernels = atom_kernels(microscope_of_table, range(3, 93))
+    sections = np.array([kernels[number].cross_section for number in range(3, 93)])
+    # Shell structure makes small steps back: valence electrons of the alkali metals screen little.
+    assert np.all(np.diff(sections) > -0.05 * sections[:-1])
+    exponent = np.polyfit(np.log(np.arange(3, 93)), np.log(sections), 1)[0]
+    assert 1.3 < exponent < 2.0
+
+
+def test_other_set_ups_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PANN_CACHE", str(tmp_path))
+    odd = Microscope(inner=61, outer=93)
+    first = atom_kernels(odd, [29])
+    path = tmp_path / "kernels" / table_name(odd)
+    assert path.is_file()
+    monkeypatch.setattr("pann.simulation.kernel_table.compute_kernel", lambda *_: pytest.fail("computed twice"))
+    second = atom_kernels(replace(odd, source_sigma=0.1), [29])
+    assert second[29].cross_section == pytest.approx(first[29].cross_section, rel=1e-5)
+    path.write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        atom_kernels(odd, [29])
+
+
+def test_unknown_elements_are_refused(microscope: Microscope) -> None:
+    with pytest.raises(InputError, match="atomic number 0"):
+        compute_kernel(0, microscope)
