@@ -51,7 +51,7 @@ def automatic_threshold(peaks: PeakHeights, least_share: float = _NEGLIGIBLE) ->
     Ann. N. Y. Acad. Sci. 128 (1966) 1035) with a Gaussian kernel. The logarithm turns noise and each species into
     modes of comparable width, so that a light species is not lost beside a heavy one; and since only the valley next
     to the noise counts, any number of species may follow. Where the light atoms are a mere shoulder of the noise, the
-    lowest point lies above them; more peaks below it than the tail of the noise can hold give them away, and the noise
+    lowest point lies above them; peaks between it and the highest noise peak give them away, and the noise
     level itself is the threshold.
 
     Parameters
@@ -84,13 +84,13 @@ def automatic_threshold(peaks: PeakHeights, least_share: float = _NEGLIGIBLE) ->
 
 
 def _hides_atoms(peaks: PeakHeights, noise: float, valley: float) -> bool:
-    """Whether more candidates lie between the noise level and the valley than the tail of the noise outside holds."""
+    """Whether more candidates lie between the highest noise peak and the valley than noise would put there."""
     if len(peaks.outside) < _MIN_NOISE_PEAKS or valley > _SHOULDER_REACH * noise:
         return False
-    below = (peaks.outside < noise).mean()
-    tail = (peaks.candidates < noise).sum() * (1 - below) / below
-    between = ((peaks.candidates >= noise) & (peaks.candidates < valley)).sum()
-    return bool(between > tail + _EXCESS_SIGMAS * np.sqrt(tail + 1))
+    highest = peaks.outside.max()
+    expected = (peaks.candidates < noise).sum() / len(peaks.outside)
+    found = ((peaks.candidates > highest) & (peaks.candidates < valley)).sum()
+    return bool(found > expected + _EXCESS_SIGMAS * np.sqrt(expected + 1))
 
 
 def _histogram(logs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

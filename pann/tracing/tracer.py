@@ -25,7 +25,7 @@ def trace(
     threshold: float | Literal["auto"] = "auto",
     support: Support = None,
     max_atoms: int | None = None,
-    smoothing: float = 0.4,
+    smoothing: float = 0.3,
     refine: Refinement = "gaussian",
     border: int = 2,
     intensity_radius: float | None = None,
