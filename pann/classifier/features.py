@@ -1,6 +1,6 @@
 """What the network sees of each atom: density moments, intensities, and its place in the particle.
 
-Everything is relative to the particle's own median atom, since the scale of a reconstruction is arbitrary, and nothing
+Everything is relative to the particle's own typical atom, since the scale of a reconstruction is arbitrary, and nothing
 depends on the frame: positions enter through distances only.
 """
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
-from pann.classifier.intensity import integrated_intensity, relative_log
+from pann.classifier.intensity import integrated_intensity, relative_log, typical
 from pann.classifier.zernike import zernike_basis, zernike_moments
 from pann.core.atomic_model import AtomicModel
 from pann.core.errors import InputError
@@ -59,7 +59,7 @@ class AtomFeatures:
     ----------
     positions : (n, 3) float32 [Å].
     values : (n, n_features) float32.
-    log_intensity : (n,) float32, log of the integrated intensity relative to the particle's median.
+    log_intensity : (n,) float32, log of the integrated intensity relative to the typical atom.
     """
 
     positions: NDArray[np.float32]
@@ -103,17 +103,17 @@ def _density_moments(volume: Volume, positions: NDArray[np.float64], config: Fea
     index = torch.from_numpy(volume.indices(positions))
     moments = zernike_moments(density, index, config.radius / volume.voxel_size, basis).double()
     invariants = basis.invariants(moments).numpy()
-    median = np.median(invariants[:, 0])
-    mean = np.maximum(moments[:, :1].numpy(), 1e-3 * median)
+    unit = typical(invariants[:, 0])
+    mean = np.maximum(moments[:, :1].numpy(), 1e-3 * unit)
     spherical = [column for column, (n, degree, _) in enumerate(basis.degrees) if degree == 0 and n > 0]
     ratios = moments[:, spherical].numpy() / mean
     # ⟨r²⟩ and ⟨r⁴⟩ from the moments of n = 2 and 4: r² = 3/5 + c₂ R₂₀ / R₀₀ and so on, by projection on the basis.
     radius2 = (basis.points**2).sum(1)
     powers = torch.stack([radius2, radius2**2], dim=1)
     coefficients = basis.project(powers.T)[:, [0, *spherical]].numpy()
-    unit = basis.functions[0, 0].item()
-    radial = np.concatenate([np.ones_like(mean), ratios], axis=1) @ coefficients.T * unit
-    return np.concatenate([np.log(_FLOOR + invariants / median), np.clip(ratios, -5, 5), np.clip(radial, 0, 2)], axis=1)
+    constant = basis.functions[0, 0].item()
+    radial = np.concatenate([np.ones_like(mean), ratios], axis=1) @ coefficients.T * constant
+    return np.concatenate([np.log(_FLOOR + invariants / unit), np.clip(ratios, -5, 5), np.clip(radial, 0, 2)], axis=1)
 
 
 def _standing(log_intensity: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -29,17 +29,22 @@ def integrated_intensity(volume: Volume, positions: ArrayLike, radius: float = 1
     return torch.cat(parts).double().numpy() if parts else np.zeros(0)
 
 
-def relative_log(intensities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithm of `intensities` (n,) relative to their median; dark atoms are floored at a thousandth of it.
+def typical(intensities: NDArray[np.float64]) -> float:
+    """Intensity of a typical atom: half of the intensity of the whole particle is in atoms brighter than this.
 
-    Raises InputError when most atoms hold no intensity at all, since then nothing can tell elements apart.
+    This weighted median stays on the atoms where a threshold set low has let in many dim peaks that are none.
+    Raises InputError when there is no intensity at all, since then nothing can tell elements apart.
     """
-    if not len(intensities):
-        return np.zeros(0)
-    median = float(np.median(intensities))
-    if not median > 0:
+    ordered = np.sort(np.maximum(intensities, 0.0))
+    total = np.cumsum(ordered)
+    if not len(ordered) or not total[-1] > 0:
         raise InputError(
-            f"classification: the median intensity of {len(intensities)} atoms is {median:g}: "
-            "the positions do not lie on the density; check that volume and model belong together"
+            f"classification: {len(intensities)} atoms hold no intensity: the positions do not lie on the density; "
+            "check that volume and model belong together"
         )
-    return np.log(np.maximum(intensities / median, _DARK))
+    return float(ordered[np.searchsorted(total, 0.5 * total[-1])])
+
+
+def relative_log(intensities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of `intensities` (n,) relative to the typical one; dark atoms are floored at a thousandth of it."""
+    return np.log(np.maximum(intensities / typical(intensities), _DARK))

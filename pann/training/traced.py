@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context
@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 
 from pann.classifier.data import NOT_AN_ATOM, ClassifierData, TracedParticle, write_particle
 from pann.classifier.features import FeatureConfig, describe_atoms
+from pann.classifier.scattering import scattering_powers
 from pann.core import AtomicModel, CheckpointError, PointSpread, Volume
 from pann.core.elements import shortest_bond
 from pann.core.progress import progress_bar
@@ -47,7 +49,12 @@ class Recipe:
     reconstruction : options of `pann.tomography.reconstruct`, without `psf`.
     psf_sigma : (lowest, highest) blur [Å] that a reconstruction assumes; it is one Gaussian, as for a user.
     blurred : share of the particles that are reconstructed as if the images had no blur.
-    tracing : options of `pann.tracing.trace`; `min_distance` is given in units of the shortest bond.
+    smoothed : share of the training particles whose volume is smoothed by a Gaussian of `smoothing` before anything
+        else, to widen the atoms as other reconstructions and the refiner do.
+    smoothing : (lowest, highest) standard deviation [Å].
+    bond_share, least_distance : no two peaks come closer than this share of the shortest bond, and than this [Å].
+    weakest_peak : least height of a peak, in units of what the lightest element gives beside the heaviest.
+    tracing : other options of `pann.tracing.trace`.
     loose : share of the training particles that are traced at half the threshold, to show more peaks that are no atoms.
     match_radius : within which a peak is the true atom [Å].
     features : see `FeatureConfig`.
@@ -59,6 +66,11 @@ class Recipe:
     reconstruction: Mapping[str, Any]
     psf_sigma: tuple[float, float]
     blurred: float
+    smoothed: float
+    smoothing: tuple[float, float]
+    bond_share: float
+    least_distance: float
+    weakest_peak: float
     tracing: Mapping[str, Any]
     loose: float
     match_radius: float
@@ -74,7 +86,8 @@ class Recipe:
     @property
     def key(self) -> str:
         """Hash of what the traced particles depend on, the content of the refiner's weights included."""
-        rest = [dict(self.tracing), self.loose, self.match_radius, dict(self.features)]
+        peaks = [self.bond_share, self.least_distance, self.weakest_peak, dict(self.tracing), self.loose]
+        rest = [self.smoothed, list(self.smoothing), peaks, self.match_radius, dict(self.features)]
         weights = None if self.refiner is None else sha256(_existing(self.refiner).read_bytes()).hexdigest()
         return _digest([self.volumes_key, rest, weights])
 
@@ -102,17 +115,8 @@ class TracedClassifierData(ClassifierData):
 
     def describe(self) -> dict[str, Any]:
         """Plain values for the card of the weights."""
-        recipe = {
-            "simulation": dict(self.recipe.simulation),
-            "reconstruction": dict(self.recipe.reconstruction),
-            "psf_sigma": list(self.recipe.psf_sigma),
-            "blurred": self.recipe.blurred,
-            "tracing": dict(self.recipe.tracing),
-            "loose": self.recipe.loose,
-            "match_radius": self.recipe.match_radius,
-            "refined": self.recipe.refiner is not None,
-        }
-        return {**super().describe(), "samples_seed": self.recipe.seed, **recipe}
+        recipe = {key: value for key, value in asdict(self.recipe).items() if key not in ("features", "refiner")}
+        return {**super().describe(), "recipe": {**recipe, "refined": self.recipe.refiner is not None}}
 
 
 def make_particles(recipe: Recipe, cache: Path, folder: Path, splits: Mapping[str, int], workers: int = 1) -> None:
@@ -152,9 +156,12 @@ def make_particle(recipe: Recipe, cache: Path, folder: Path, split: str, number:
         from pann.refiner import Refiner  # seconds to import, and only needed here
 
         volumes["refined"] = Refiner.load(recipe.refiner)(raw, sample.series)
-    loose = split == "train" and generator(recipe.seed, "loose", index).random() < recipe.loose
+    rng = generator(recipe.seed, "augmentation", index)
+    loose, smoothed, sigma = rng.random() < recipe.loose, rng.random() < recipe.smoothed, rng.uniform(*recipe.smoothing)
     for source, volume in volumes.items():
-        particle = label_traced(volume, sample, recipe, loose, source)
+        if split == "train" and source == "raw" and smoothed:
+            volume = volume.replace(values=gaussian_filter(volume.values, sigma / volume.voxel_size))
+        particle = label_traced(volume, sample, recipe, split == "train" and loose, source)
         write_particle(_path(folder, split, number, source), particle)
 
 
@@ -174,11 +181,15 @@ def label_traced(volume: Volume, sample: Sample, recipe: Recipe, loose: bool, so
     """Trace `volume` and label every peak by the true atom it belongs to."""
     truth = sample.truth
     elements = tuple(int(number) for number in np.unique(truth.numbers))
-    options = dict(recipe.tracing)
-    min_distance = options.pop("min_distance") * shortest_bond(elements)
-    found = trace(volume, min_distance=min_distance, **options)
+    powers = scattering_powers(elements)
+    options = {
+        "min_distance": max(recipe.least_distance, recipe.bond_share * shortest_bond(elements)),
+        "least_share": recipe.weakest_peak * float(powers.min() / powers.max()),
+        **recipe.tracing,
+    }
+    found = trace(volume, **options)
     if loose:
-        found = trace(volume, min_distance=min_distance, **{**options, "threshold": found.metadata["threshold"] / 2})
+        found = trace(volume, **{**options, "threshold": found.metadata["threshold"] / 2})
     if len(found) < _MIN_ATOMS:
         # A series too dark for its atoms to be seen at all teaches with the true positions.
         found = AtomicModel(truth.positions)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pann.classifier.intensity import integrated_intensity, relative_log
+from pann.classifier.intensity import integrated_intensity, relative_log, typical
 from pann.classifier.kmeans import (
     gaussian_mixture,
     global_clusters,
@@ -26,8 +26,13 @@ def test_intensity_of_one_gaussian_is_its_sum():
 
 
 def test_atoms_off_the_density_are_refused():
-    with pytest.raises(InputError, match="median intensity"):
+    with pytest.raises(InputError, match="hold no intensity"):
         relative_log(np.zeros(5))
+
+
+def test_the_typical_atom_is_none_of_the_dim_peaks():
+    assert typical(np.array([1.0] * 60 + [20.0] * 40)) == 20.0
+    assert relative_log(np.array([20.0, 40.0, 20.0, 0.0]))[0] == 0.0
 
 
 @pytest.mark.parametrize("elements", [(78,), (28, 78), (79, 46, 13)])

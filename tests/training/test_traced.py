@@ -35,7 +35,12 @@ def recipe(repository):
         "reconstruction": {"method": "poisson", "iterations": 10},
         "psf_sigma": [0.35, 0.4],
         "blurred": 0.0,
-        "tracing": {"min_distance": 0.75, "threshold": "auto"},
+        "smoothed": 1.0,
+        "smoothing": [0.2, 0.3],
+        "bond_share": 0.6,
+        "least_distance": 1.5,
+        "weakest_peak": 0.25,
+        "tracing": {"threshold": "auto"},
         "loose": 1.0,
         "match_radius": 1.0,
         "features": FEATURES,
@@ -87,7 +92,7 @@ def test_the_data_module_reads_what_was_made(made):
     assert len(made.val_dataloader().dataset) == 1
     described = made.describe()
     assert described["volumes"] == {"raw": 2}
-    assert described["simulation"]["n_atoms"] == [60, 60]
+    assert described["recipe"]["simulation"]["n_atoms"] == [60, 60]
 
 
 def test_the_hash_follows_the_recipe(recipe):
