@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pann.core.errors import InputError
@@ -16,6 +16,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises InputError when the folder cannot be written or the disk is full.
     """
     target = Path(path)
+    if not target.name:
+        raise InputError(f"cannot write {target}: it names no file")
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +26,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def require_writable(folder: str | Path) -> Path:
@@ -37,6 +40,6 @@ def require_writable(folder: str | Path) -> Path:
     except OSError as error:
         raise InputError(f"output folder {path} cannot be written: {error.strerror or error}") from error
     finally:
-        if path.is_dir() and os.access(path, os.X_OK):
+        with suppress(OSError):
             probe.unlink(missing_ok=True)
     return path

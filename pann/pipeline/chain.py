@@ -1,21 +1,19 @@
 """The chain: tilt series -> volume -> refined volume -> traced atoms -> elements -> fitted atoms."""
 
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pann.classifier import Classifier, gaussian_mixture, kmeans, scattering_powers
-from pann.core import AtomicModel, ConfigError, InputError, PointSpread, TiltSeries, Volume
+from pann.classifier import scattering_powers
+from pann.core import AtomicModel, InputError, PointSpread, TiltSeries, Volume
 from pann.core.elements import shortest_bond
 from pann.fitting import FitResult, fit
 from pann.pipeline.checks import check_bonds, check_field
 from pann.pipeline.choose import Verdict, choose_by_likelihood
 from pann.pipeline.clock import Clock
-from pann.refiner import Refiner
+from pann.pipeline.options import ChainOptions
+from pann.pipeline.prepare import Stages
 from pann.tomography import Reconstruction, align, reconstruct_details
 from pann.tracing import trace
 
@@ -26,23 +24,6 @@ LEAST_DISTANCE = 1.5
 WEAKEST_PEAK = 0.25
 """Weakest peak of the lightest element, as a share of what its scattering power gives beside the heaviest."""
 CHOICE_ITERATIONS = 5
-
-
-@dataclass(frozen=True)
-class ChainOptions:
-    """Settings of the chain by stage; None leaves a stage out. The keys are those of `conf/`."""
-
-    elements: tuple[int, ...]
-    alignment: dict[str, Any]
-    reconstruction: dict[str, Any]
-    refiner: dict[str, Any] | None
-    tracing: dict[str, Any]
-    classifier: dict[str, Any] | None
-    fit: dict[str, Any] | None
-    refiner_path: Path | None = None
-    classifier_path: Path | None = None
-    device: str = "cpu"
-    progress: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,32 +50,29 @@ class ChainResult:
     warnings: list[str] = field(default_factory=list)
 
 
-def run_chain(series: TiltSeries, options: ChainOptions, clock: Clock | None = None) -> ChainResult:
-    """Run every stage of `options` on `series`.
+def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) -> ChainResult:
+    """Run every stage on `series`.
 
     Raises
     ------
     InputError : no atoms were found.
-    ConfigError : options that contradict each other.
-    CheckpointError : a checkpoint that cannot be used; before any long work starts.
     """
     clock = clock or Clock(verbose=False)
+    options, refiner, classify = stages.options, stages.refiner, stages.classify
     notes: list[str] = []
-    refiner = _load_refiner(options)
-    classify = _load_classifier(options)
-    if options.alignment.get("method"):
+    if options.alignment["method"] is not None:
         with clock.step("align", str(options.alignment["method"])):
             series = align(series, **options.alignment).series
     with clock.step("reconstruct", f"{series.n_tilts} images of {series.image_shape[0]} x {series.image_shape[1]}"):
         first = _reconstruct(series, options)
-    notes += check_field(series, first.background, bool(options.reconstruction.get("extended")))
+    notes += check_field(series, first.background, options.reconstruction["extended"])
     tracing = _tracing_options(options)
     refined, verdict = None, None
     with clock.step("trace", f"atoms at least {tracing['min_distance']:.2f} Å apart"):
         traced = {"raw": trace(first.volume, **tracing)}
     if refiner is not None and options.refiner is not None:
         with clock.step("refine", "the network refines the volume"):
-            refined = refiner(first.volume, series, flips=options.refiner["flips"])
+            refined = refiner(first.volume, series, flips=options.refiner["flips"], progress=options.progress)
         with clock.step("trace", "atoms of the refined volume"):
             traced["refined"] = trace(refined, **tracing)
     _require_atoms(traced, series)
@@ -155,42 +133,3 @@ def _require_atoms(traced: dict[str, AtomicModel], series: TiltSeries) -> None:
             f"{series.name}: no atom was found: check pixel_size={series.pixel_size:g} and angle_sign, "
             "or lower tracing.threshold"
         )
-
-
-def _load_refiner(options: ChainOptions) -> Refiner | None:
-    if options.refiner is None:
-        return None
-    if options.refiner["choose"] not in ("likelihood", "always"):
-        raise ConfigError(f"refiner.choose is {options.refiner['choose']!r}: expected likelihood or always")
-    if options.refiner_path is None:
-        raise ConfigError("the refiner needs a checkpoint: give ckpt= or refiner_ckpt=, or refiner=null")
-    return Refiner.load(options.refiner_path)
-
-
-class _Classify:
-    """A method of naming elements, bound to its options."""
-
-    def __init__(self, method: Any, elements: Sequence[int], settings: dict[str, Any]) -> None:
-        self.method, self.elements, self.settings = method, list(elements), settings
-
-    def __call__(self, volume: Volume, model: AtomicModel) -> AtomicModel:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", category=RuntimeWarning)
-            named: AtomicModel = self.method(volume, model, self.elements, **self.settings)
-        return named
-
-
-def _load_classifier(options: ChainOptions) -> _Classify | None:
-    if options.classifier is None or not options.elements:
-        return None
-    settings = dict(options.classifier)
-    method = settings.pop("method")
-    if method == "kmeans":
-        return _Classify(kmeans, options.elements, settings)
-    if method == "mixture":
-        return _Classify(gaussian_mixture, options.elements, settings)
-    if method != "network":
-        raise ConfigError(f"classifier.method is {method!r}: expected network, kmeans or mixture")
-    if options.classifier_path is None:
-        raise ConfigError("the classifier needs a checkpoint: give ckpt= or classifier_ckpt=, or classifier=kmeans")
-    return _Classify(Classifier.load(options.classifier_path), options.elements, settings)

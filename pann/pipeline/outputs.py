@@ -44,9 +44,7 @@ def summarise(result: ChainResult, clock: Clock, truth: AtomicModel | None, radi
         "atoms": {"total": len(result.model), **result.model.composition()},
         "volume_of_atoms": None if result.verdict is None else result.verdict.chosen,
         "choice": None if result.verdict is None else {"price": result.verdict.prices, "atoms": result.verdict.atoms},
-        "fit": None
-        if fit is None
-        else fit.scalars() | {"psf_sigmas_A": fit.psf.sigmas, "psf_weights": fit.psf.weights},
+        "fit": None if fit is None else fit.summary(),
         "median_sigma_pm": None if sigma is None or not len(sigma) else round(100 * float(np.nanmedian(sigma)), 2),
         "truth": None if truth is None else score(result.model, truth, radius=radius),
         "steps": clock.table(),
@@ -87,7 +85,7 @@ def _report(path: Path, result: ChainResult, summary: dict[str, Any]) -> None:
         volume=volume,
         refined=result.refined,
         predicted=None if fit is None else fit.predicted,
-        r_factor_per_tilt_before=None if fit is None else fit.r_factor_per_tilt_before,
+        r_factor_per_tilt_before=None,
         r_factor_per_tilt_after=None if fit is None else fit.r_factor_per_tilt,
         summary=summary,
         truth_scores=summary["truth"],

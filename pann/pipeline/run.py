@@ -12,9 +12,11 @@ from pann.core import CheckpointError, ConfigError, TiltSeries
 from pann.core.elements import atomic_number
 from pann.core.files import require_writable
 from pann.io import read_atoms, read_tilt_series
-from pann.pipeline.chain import ChainOptions, ChainResult, run_chain
+from pann.pipeline.chain import ChainResult, run_chain
 from pann.pipeline.clock import Clock
+from pann.pipeline.options import ChainOptions
 from pann.pipeline.outputs import summarise, write_outputs
+from pann.pipeline.prepare import prepare
 from pann.training.record import plain, write_run_record
 
 REPOSITORY = Path(pann.__file__).resolve().parents[1]
@@ -41,10 +43,10 @@ def run(cfg: DictConfig) -> ChainResult:
     with clock.step("read", str(cfg.input)):
         series = read_input(values)
         truth = None if cfg.truth is None else read_atoms(cfg.truth)
-        options = chain_options(values)
+        stages = prepare(chain_options(values))
     output = require_writable(cfg.output)
     write_run_record(output, cfg)
-    result = run_chain(series, options, clock)
+    result = run_chain(series, stages, clock)
     with clock.step("score", "bounds and figures"):
         summary = summarise(result, clock, truth)
     paths = write_outputs(output, result, summary)
@@ -54,7 +56,7 @@ def run(cfg: DictConfig) -> ChainResult:
 
 def read_input(values: dict[str, Any]) -> TiltSeries:
     """The tilt series that the configuration `values` name."""
-    keys = ("angles", "angle_sign", "key", "angles_key", "pixel_size", "dose", "kind")
+    keys = ("angles", "angle_sign", "key", "angles_key", "views_axis", "pixel_size", "dose", "kind")
     return read_tilt_series(values["input"], **{key: values[key] for key in keys})
 
 

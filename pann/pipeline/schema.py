@@ -16,6 +16,7 @@ class InferConfig:
     angle_sign: int = MISSING
     key: str | None = MISSING
     angles_key: str | None = MISSING
+    views_axis: int | None = MISSING
     pixel_size: float | None = MISSING
     dose: float | None = MISSING
     kind: str | None = MISSING
