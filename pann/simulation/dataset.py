@@ -52,11 +52,13 @@ def write_samples(
     target = require_writable(folder)
     _claim(target, config, seed, tier, truth)
     written = []
-    with progress_bar("simulate", n_samples, enabled=progress) as bar:
+    # One PRISM series takes longer than a whole linear data set: then the bar runs over its images.
+    by_series = tier == "linear"
+    with progress_bar("simulate", n_samples, enabled=progress and by_series) as bar:
         for index in range(first, first + n_samples):
             series_path, truth_path = sample_paths(target, index)
             if not (series_path.is_file() and truth_path.is_file()):
-                sample = random_sample(config, seed, index, tier=tier, truth=truth)
+                sample = random_sample(config, seed, index, tier=tier, truth=truth, progress=progress and not by_series)
                 write_atoms(truth_path, sample.truth)
                 write_tilt_series(series_path, sample.series)
             written.append(series_path)

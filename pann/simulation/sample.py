@@ -167,7 +167,13 @@ def _tilts(config: SampleConfig, rng: np.random.Generator) -> NDArray[np.float64
 
 
 def random_sample(
-    config: SampleConfig, seed: int, index: int, *, tier: Tier = "linear", truth: AtomicModel | None = None
+    config: SampleConfig,
+    seed: int,
+    index: int,
+    *,
+    tier: Tier = "linear",
+    truth: AtomicModel | None = None,
+    progress: bool = False,
 ) -> Sample:
     """Sample number `index` of the endless data set named by `config` and `seed`; always the same for the same three.
 
@@ -177,6 +183,7 @@ def random_sample(
         channelling; "prism" scatters electrons (`pann.simulation.prism`), about a minute for each image, without
         misalignment.
     truth : image this model, given about the rotation centre, instead of a random particle.
+    progress : show a bar over the images of a PRISM series.
     """
     if tier not in get_args(Tier):
         raise ConfigError(f"tier is {tier!r}: expected one of {', '.join(get_args(Tier))}")
@@ -197,7 +204,7 @@ def random_sample(
     if tier == "prism":
         options = PrismOptions(sampling=min(0.066, microscope.sampling_limit), thermal_sigma=thermal)
         fractions = simulate_prism(
-            truth, true_angles, (edge, edge), pixel_size, microscope, options=options, seed=seed, progress=True
+            truth, true_angles, (edge, edge), pixel_size, microscope, options=options, seed=seed, progress=progress
         )
     else:
         fractions = simulate_linear(
