@@ -48,7 +48,7 @@ def failing(error: BaseException) -> Callable[..., Any]:
 
     def fail(*arguments: Any, **options: Any) -> Any:
         for argument in arguments:
-            if isinstance(argument, str | Path):
+            if isinstance(argument, str | Path) and Path(argument).is_absolute():  # not a key, not the text
                 Path(argument).write_bytes(b"half")
         raise error
 
