@@ -21,7 +21,7 @@ from pann.fitting.stages import HaloTest, Stage, fit_with_halo
 Intensities = Literal["element", "atom"]
 Background = Literal["image", "shared", "none"]
 Halo = Literal["auto", "free", "fixed"]
-Covariance = Literal["auto", "full", "blocks"]
+Covariance = Literal["auto", "full", "blocks", "none"]
 WEAK_SHARE = 0.25
 """An atom below this share of the median intensity is flagged as weak."""
 SIGNAL_SHARE = 0.05
@@ -74,8 +74,9 @@ def fit(
     min_distance : closest that two atoms may come [Å].
     tolerance : the fit ends when the remaining step is below this, in standard errors (root mean square).
     max_iterations : most steps of each stage.
-    covariance : "full" information of all parameters together, "blocks" of each atom alone; "auto" takes the full one
-        for fewer than `full_covariance_below` atoms.
+    covariance : "full" inverts the information of all parameters together, "blocks" that of each atom, widened by
+        what this misses on the whole (`pann.fitting.fisher`); "auto" takes the full one for fewer than
+        `full_covariance_below` atoms; "none" leaves error bars and bound out.
     inflate : whether the covariance is multiplied by the reduced χ² where that exceeds 1: errors of the model, such as
         channelling, are then counted as if they were noise. Errors shared by many pixels are still underrated.
     device : torch device.
@@ -96,8 +97,9 @@ def fit(
     state = starting_point(series, model, layout, stage, psf)
     before = r_factor(series.images, stage.model(layout).at(state).images.cpu().numpy())
     minimum, test = _fit_stages(stage, layout, state, HaloPrior(**(halo_prior or {})), halo, tolerance)
-    full = covariance == "full" or (covariance == "auto" and len(model) < full_covariance_below)
-    return _assemble(series, model, minimum, stage.guard, float(before), test, full, inflate)
+    if covariance == "auto":
+        covariance = "full" if len(model) < full_covariance_below else "blocks"
+    return _assemble(series, model, minimum, stage.guard, float(before), test, covariance, inflate)
 
 
 def _check_choices(**chosen: str) -> None:
@@ -130,15 +132,12 @@ def _assemble(
     guard: Guard,
     before: float,
     test: HaloTest | None,
-    full: bool,
+    method: Covariance,
     inflate: bool,
 ) -> FitResult:
     expansion, state, problem = minimum.expansion, minimum.state, minimum.problem
     layout, noise, n_pixels = expansion.layout, problem.noise, problem.images.numel()
     weights = noise.inverse_variance(expansion.images)
-    precision, _ = problem.prior_terms(state)
-    covariance = position_covariance(expansion, weights, precision, full, guard.max_shift)
-    variance = covariance.diagonal(dim1=1, dim2=2).sum(1)[minimum.seen]
     bright = expansion.atoms > SIGNAL_SHARE * expansion.atoms.amax((1, 2), keepdim=True)
     squares = (weights * (problem.images - expansion.images) ** 2)[bright]
     # the parameters are spread over the pixels that show atoms: nearly all of them belong to atoms
@@ -149,9 +148,16 @@ def _assemble(
     background = state.background.cpu().numpy()
     fitted = model.replace(
         positions=state.positions.cpu().numpy(),
-        covariance=(inflation * covariance).cpu().numpy(),
         intensities=state.intensity[layout.group].cpu().numpy(),
+        covariance=None,
     )
+    bound = float("nan")
+    if method != "none":
+        precision, _ = problem.prior_terms(state)
+        covariance = position_covariance(expansion, weights, precision, method == "full", guard.max_shift)
+        variance = covariance.diagonal(dim1=1, dim2=2).sum(1)[minimum.seen]
+        bound = PICOMETRES_PER_ANGSTROM * sqrt(float(variance.mean())) if len(variance) else bound
+        fitted = fitted.replace(covariance=(inflation * covariance).cpu().numpy())
     return FitResult(
         model=fitted,
         psf=state.psf,
@@ -163,8 +169,8 @@ def _assemble(
         r_factor_after=float(r_factor(series.images, predicted)),
         r_factor_signal=float(r_factor(series.images, predicted, background)),
         r_factor_per_tilt=r_factor(series.images, predicted, per_tilt=True),
-        bound_pm=PICOMETRES_PER_ANGSTROM * sqrt(float(variance.mean())) if len(variance) else float("nan"),
-        bound_is_full=full,
+        bound_pm=bound,
+        bound_is_full=method == "full",
         deviance=noise.deviance(problem.images, expansion.images),
         n_pixels=n_pixels,
         n_parameters=layout.n_parameters,
