@@ -91,7 +91,7 @@ def slices_section(model: AtomicModel, volume: Volume | None, refined: Volume | 
     alt = f"Three central slabs of the {' and the '.join(volumes)} volume with the positions of the atoms circled"
     caption = "Slabs 2 Å thick through the centre; circles mark the atoms inside a slab. "
     caption += "The beam runs along z, y is the tilt axis."
-    return html.section("slices", "Slices", "", html.png_figure(slices_figure(volumes, model), alt, caption))
+    return html.section("slices", "Slices", "", html.raster_figure(slices_figure(volumes, model), alt, caption))
 
 
 def images_section(series: TiltSeries, predicted: ArrayLike | None) -> str:
@@ -104,7 +104,7 @@ def images_section(series: TiltSeries, predicted: ArrayLike | None) -> str:
         caption = "Left to right: measured, predicted from the model, and what is left."
         if series.kind == "counts":
             caption += " The residual is in units of the Poisson noise: pure noise has standard deviation 1."
-    return html.section("images", "Images", "", html.png_figure(tilts_figure(series, predicted), alt, caption))
+    return html.section("images", "Images", "", html.raster_figure(tilts_figure(series, predicted), alt, caption))
 
 
 def agreement_section(
