@@ -70,11 +70,15 @@ def chain_options(values: dict[str, Any]) -> ChainOptions:
     return ChainOptions(
         elements=elements,
         refiner_path=_checkpoint(values, "refiner") if groups["refiner"] else None,
-        classifier_path=_checkpoint(values, "classifier") if groups["classifier"] else None,
+        classifier_path=_checkpoint(values, "classifier") if elements and _is_network(groups["classifier"]) else None,
         device=_device(values["device"]),
         progress=values["progress"],
         **groups,
     )
+
+
+def _is_network(classifier: dict[str, Any] | None) -> bool:
+    return classifier is not None and classifier["method"] == "network"
 
 
 def _checkpoint(values: dict[str, Any], stage: str) -> Path:

@@ -57,6 +57,6 @@ def test_the_network_names_elements_with_probabilities(infer: Cli, tmp_path: Pat
 
 def test_runs_repeat(infer: Cli, tmp_path: Path) -> None:
     for name in ("first", "second"):
-        assert infer("refiner=null", "classifier=kmeans", f"output={tmp_path / name}")[0] == 0
+        assert infer("refiner=null", "classifier=kmeans", "ckpt=nowhere", f"output={tmp_path / name}")[0] == 0
     first, second = (read_atoms(tmp_path / name / "model.xyz") for name in ("first", "second"))
     np.testing.assert_array_equal(first.positions, second.positions)
