@@ -11,16 +11,13 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from pann.classifier.features import AtomFeatures
-from pann.classifier.mixture import tied_mixture
+from pann.classifier.pairs import PAIR_FEATURES, pair_features
 from pann.classifier.scattering import CANDIDATE_FEATURES, candidate_features
 from pann.core.errors import InputError
 
 MAX_CANDIDATES = 10
 """Candidates a graph has room for; unused places are masked."""
-PAIR_FEATURES = 4
-"""Columns that describe an atom together with a candidate."""
 _CLOSEST = 1.5
-_LOG_FLOOR = -8.0
 
 
 @dataclass(frozen=True)
@@ -73,9 +70,7 @@ def candidate_fields(
     """The part of a graph that depends on the candidates, padded to MAX_CANDIDATES.
 
     ``candidate`` (1, MAX, CANDIDATE_FEATURES), ``candidate_mask`` (1, MAX) true where there is one, and ``pair``
-    (n, MAX + 1, PAIR_FEATURES): log probability of the candidate by the tied mixture, distance of the atom from its
-    mean in units of the width, the same in log intensity, and the estimated share of the candidate in the particle.
-    The last of the MAX + 1 places is "not an atom", which the mixture has a class for.
+    (n, MAX + 1, PAIR_FEATURES), see `pann.classifier.pairs.pair_features`; the last place is "not an atom".
     """
     n_candidates = len(candidates)
     if n_candidates > MAX_CANDIDATES:
@@ -84,22 +79,9 @@ def candidate_fields(
     described[0, :n_candidates] = torch.from_numpy(candidate_features(candidates, powers))
     mask = torch.zeros(1, MAX_CANDIDATES, dtype=torch.bool)
     mask[0, :n_candidates] = True
-    return {"candidate": described, "candidate_mask": mask, "pair": _pairs(features.log_intensity, np.log(powers))}
-
-
-def _pairs(log_intensity: NDArray[np.float32], log_power: NDArray[np.float64]) -> Tensor:
-    x = log_intensity.astype(np.float64)
-    fit = tied_mixture(x, log_power)
-    n_candidates = len(log_power)
-    places = [*range(n_candidates), MAX_CANDIDATES]
-    pairs = np.zeros((len(x), MAX_CANDIDATES + 1, PAIR_FEATURES))
-    residual = x[:, None] - fit.means
-    pairs[:, places, 0] = np.maximum(fit.log_posterior, _LOG_FLOOR)
-    pairs[:, :n_candidates, 1] = np.clip(residual / fit.widths, -5, 5)
-    pairs[:, :n_candidates, 2] = np.clip(residual, -3, 3)
-    pairs[:, places, 3] = fit.fractions
-    pairs[:, MAX_CANDIDATES, 1] = fit.widths.mean()
-    return torch.from_numpy(pairs).float()
+    pairs = torch.zeros(len(features.values), MAX_CANDIDATES + 1, PAIR_FEATURES)
+    pairs[:, [*range(n_candidates), MAX_CANDIDATES]] = torch.from_numpy(pair_features(features, np.log(powers)))
+    return {"candidate": described, "candidate_mask": mask, "pair": pairs}
 
 
 def _edges(features: AtomFeatures, config: GraphConfig) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,8 @@ from torch_geometric.data import Data
 from torch_geometric.nn import TransformerConv, global_mean_pool
 
 from pann.classifier.features import FeatureConfig, n_features
-from pann.classifier.graph import PAIR_FEATURES, GraphConfig
+from pann.classifier.graph import GraphConfig
+from pann.classifier.pairs import PAIR_FEATURES
 from pann.classifier.scattering import CANDIDATE_FEATURES
 
 
@@ -64,7 +65,8 @@ class CandidateTransformer(nn.Module):
         self.score = nn.Sequential(
             nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1)
         )
-        self.trust = nn.Parameter(torch.ones(()))
+        # The mixture's log probability passes through: an untrained network answers nearly as the mixture does.
+        self.trust = nn.Parameter(torch.eye(PAIR_FEATURES)[0])
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Store mean and standard deviation (n_features,) of the training features, to standardise inputs with."""
@@ -87,7 +89,7 @@ class CandidateTransformer(nn.Module):
         for layer in self.layers:
             hidden = layer(hidden, data.edge_index, edges, owner, n_graphs)
         joint = self.score_atom(self.norm(hidden))[:, None] + self.score_candidate(candidates)[owner]
-        logits = self.score(joint + self.score_pair(data.pair))[..., 0] + self.trust * data.pair[..., 0]
+        logits = self.score(joint + self.score_pair(data.pair))[..., 0] + data.pair @ self.trust
         return logits.masked_fill(~present, -torch.inf) / self.temperature
 
     def _candidates(self, data: Data, particle: Tensor) -> Tensor:
