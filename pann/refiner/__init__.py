@@ -1,6 +1,6 @@
 """Stage 1: the network that refines a reconstruction, its training data and task."""
 
 from pann.refiner.net import GlobalLocalResUNet
-from pann.refiner.refine import Refiner
+from pann.refiner.refine import Refiner, refined_threshold
 
-__all__ = ["GlobalLocalResUNet", "Refiner"]
+__all__ = ["GlobalLocalResUNet", "Refiner", "refined_threshold"]

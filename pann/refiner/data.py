@@ -81,6 +81,7 @@ class RefinerData(LightningDataModule):
         self.seeds = {split: seed + k for k, split in enumerate(SPLITS)}
         self.counts = {split: int(splits[split]) for split in SPLITS}
         self.plan = recipe(simulation, reconstruction, voxel_size)
+        self.sigma = sigma
         self.prepare = partial(Prepared.of, sigma=sigma, global_size=global_size)
         self.patch = patch
         self.batch_size = batch_size
@@ -137,6 +138,7 @@ class RefinerData(LightningDataModule):
         atoms = [len(prepared.example.positions) for prepared in self.examples.get("train", [])]
         return {
             "recipe": self.plan,
+            "sigma": self.sigma,
             "seeds": self.seeds,
             "samples": self.counts,
             "train_atoms": int(np.sum(atoms)),

@@ -15,7 +15,7 @@ STRIDE = 4
 INPUT_PEAK = 8.0
 """Usual height of an atom in the input, where the bulk has density 1."""
 FILTER_GAIN = 0.25
-"""Brings the filtered input to the height of the target: a metal atom has some 200 voxels of 0.4 Å, a target atom 31."""
+"""Brings the filtered input to the height of the target: an atom of a metal has 200 voxels of 0.4 Å, its peak 31."""
 SHARPNESS = 5.0
 """Of the softplus that makes the density non-negative; 1 is the height of a mean atom."""
 
@@ -23,6 +23,23 @@ SHARPNESS = 5.0
 def conv3(inputs: int, outputs: int, stride: int = 1) -> nn.Conv3d:
     """A 3³ convolution that keeps the shape, or divides it by `stride`."""
     return nn.Conv3d(inputs, outputs, kernel_size=3, stride=stride, padding=1)
+
+
+def matched_filter() -> nn.Conv3d:
+    """A 5³ filter that begins as a Gaussian, as tracing does without a network; what is added to it corrects it."""
+    conv = nn.Conv3d(1, 1, kernel_size=5, padding=2)
+    line = torch.exp(-0.5 * torch.arange(-2.0, 3.0) ** 2)
+    cube = line[:, None, None] * line[:, None] * line
+    conv.weight.data.copy_(FILTER_GAIN * cube / cube.sum())
+    nn.init.constant_(conv.bias, -2 / SHARPNESS)  # type: ignore[arg-type]  # vacuum is near zero
+    return conv
+
+
+def small(conv: nn.Conv3d) -> nn.Conv3d:
+    """`conv` with weights a tenth as large and no bias at the start: the last layer of a correction."""
+    conv.weight.data.mul_(0.1)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
 
 
 class FilmBlock(nn.Module):
@@ -104,9 +121,8 @@ class GlobalLocalResUNet(nn.Module):
         self.up = nn.ConvTranspose3d(2 * width, width, kernel_size=2, stride=2)
         self.decoder = Blocks(width, embedding, blocks)
         self.unfold = nn.ConvTranspose3d(width, width // 4, kernel_size=2, stride=2)
-        self.head = nn.Sequential(conv3(width // 4 + 2, width // 4), nn.SiLU(), conv3(width // 4, 1))
-        self.filter = nn.Conv3d(1, 1, kernel_size=5, padding=2)
-        self._start_as_matched_filter()
+        self.head = nn.Sequential(conv3(width // 4 + 2, width // 4), nn.SiLU(), small(conv3(width // 4, 1)))
+        self.filter = matched_filter()
 
     def forward(self, patch: Tensor, pooled: Tensor, place: Tensor, acquisition: Tensor) -> Tensor:
         """Refined density, non-negative.
@@ -131,16 +147,6 @@ class GlobalLocalResUNet(nn.Module):
         fine = self.decoder(fine + self.up(silu(coarse)), embedding)
         full = torch.cat([silu(self.unfold(silu(fine))), read.to(fine.dtype)], dim=1)
         return softplus((self.filter(patch) + self.head(full)).float(), beta=SHARPNESS)
-
-    def _start_as_matched_filter(self) -> None:
-        """Begin as a Gaussian filter of the input, which is what tracing without a network does, plus a correction."""
-        line = torch.exp(-0.5 * torch.arange(-2.0, 3.0) ** 2)
-        cube = line[:, None, None] * line[:, None] * line
-        with torch.no_grad():
-            self.filter.weight.copy_(FILTER_GAIN * cube / cube.sum())
-            self.filter.bias.fill_(-2 / SHARPNESS)
-            self.head[-1].weight.mul_(0.1)
-            self.head[-1].bias.zero_()
 
 
 def sample_at_place(features: Tensor, place: Tensor, shape: torch.Size) -> Tensor:

@@ -8,12 +8,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from pann.core import CheckpointError, TiltSeries, Volume
+from pann.core import CheckpointError, InputError, TiltSeries, Volume
 from pann.core.progress import progress_bar
 from pann.io.weights import load_weights
 from pann.refiner.acquisition import acquisition_vector
 from pann.refiner.canonical import BULK_SMOOTHING, Canonical, PooledCube, pooled_cube, to_canonical
 from pann.refiner.net import GlobalLocalResUNet
+from pann.refiner.target import atom_threshold
 from pann.refiner.tiling import refine_tiled
 
 STAGE = "refiner"
@@ -28,15 +29,22 @@ class Refiner:
     ----------
     net : the network.
     voxel_size : on which it was trained [Å]; the refined volume has it too.
+    sigma : width of the atoms in its answers [Å].
     card : what the weights are.
     device : torch device.
     """
 
     def __init__(
-        self, net: GlobalLocalResUNet, voxel_size: float, card: dict[str, Any] | None = None, device: str = "cpu"
+        self,
+        net: GlobalLocalResUNet,
+        voxel_size: float,
+        sigma: float,
+        card: dict[str, Any] | None = None,
+        device: str = "cpu",
     ) -> None:
         self.net = net.to(device).to(memory_format=torch.channels_last_3d).eval()  # type: ignore[call-overload]
         self.voxel_size = voxel_size
+        self.sigma = sigma
         self.card = dict(card or {})
 
     @classmethod
@@ -49,11 +57,12 @@ class Refiner:
         try:
             net = GlobalLocalResUNet(**weights.model)
             net.load_state_dict(weights.state, strict=True)
-            voxel_size = float(weights.card["data"]["recipe"]["voxel_size"])
+            data = weights.card["data"]
+            voxel_size, sigma = float(data["recipe"]["voxel_size"]), float(data["sigma"])
         except (TypeError, KeyError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise CheckpointError(f"checkpoint {path} does not fit the refiner of this version: {reason}") from error
-        return cls(net, voxel_size, weights.card, device)
+        return cls(net, voxel_size, sigma, weights.card, device)
 
     def __call__(
         self,
@@ -81,7 +90,9 @@ class Refiner:
         Returns
         -------
         Volume at the canonical voxel, position zero where it was; non-negative, in the units of `volume`. Integrated
-        intensities of atoms are proportional to their scattering power as far as the dose allows.
+        intensities of atoms are proportional to their scattering power as far as the dose allows. Its metadata hold
+        `atom_height` and `atom_sigma`, peak [image units per voxel] and width [Å] of a mean atom: trace it with
+        `refined_threshold`, since a threshold from a histogram needs noise, of which hardly any is left.
         """
         canonical = to_canonical(volume, self.voxel_size)
         pooled = pooled_cube(canonical.values, self.net.global_size)
@@ -100,11 +111,21 @@ class Refiner:
                 total += np.flip(refined, axes)
                 bar.advance()
         density = total / np.float32(len(chosen))
+        height = image_units(density, canonical)
         return volume.replace(
-            values=density * image_units(density, canonical),
+            values=density * height,
             voxel_size=self.voxel_size,
-            metadata=volume.metadata | {"refined": True},
+            metadata=volume.metadata | {"atom_height": height, "atom_sigma": self.sigma},
         )
+
+
+def refined_threshold(refined: Volume, smoothing: float) -> float:
+    """Threshold [unit of `refined`] with which to trace a refined volume, for the tracer's `smoothing` [Å]."""
+    try:
+        height, sigma = refined.metadata["atom_height"], refined.metadata["atom_sigma"]
+    except KeyError:
+        raise InputError(f"{refined.name}: not a volume that the refiner made, trace it with threshold=auto") from None
+    return atom_threshold(height, sigma, smoothing)
 
 
 def flip_cube(pooled: PooledCube, axes: tuple[int, ...], shape: tuple[int, ...]) -> PooledCube:

@@ -1,6 +1,5 @@
 """Does a refined density explain the counts? The Poisson deviance through the projector, differentiable."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,4 +48,5 @@ def reprojection_deviance(
     shape = projector.forward(density.float())
     gain = (counts - level).sum((1, 2), keepdim=True).clamp(min=1.0) / shape.sum((1, 2), keepdim=True).clamp(min=FLOOR)
     expected = (gain * shape + level).clamp(min=FLOOR)
-    return 2 * (torch.xlogy(counts, counts / expected) - (counts - expected)).mean()
+    best = torch.xlogy(counts, counts) - counts  # apart: the gradient of xlogy(0, 0 / μ) is not a number
+    return 2 * (best - (counts * expected.log() - expected)).mean()

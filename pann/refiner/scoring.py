@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,21 @@ Trace = Callable[..., AtomicModel]
 """`pann.tracing.trace` with its settings; called with the volume, and with `threshold` and `max_atoms` at times."""
 
 
-def atom_scores(values: NDArray[np.float32], example: Example, trace: Trace, radius: float) -> dict[str, float]:
+def atom_scores(
+    values: NDArray[np.float32],
+    example: Example,
+    trace: Trace,
+    radius: float,
+    threshold: float | Literal["auto"] = "auto",
+) -> dict[str, float]:
     """Recovery, precision, F1 and RMSD [pm] of the atoms traced in `values` (nx, ny, nz), within `radius` [Å].
 
-    `recovery_at_n` takes as many of the highest maxima as there are atoms, so that no threshold is involved.
+    `threshold` is the tracer's. `recovery_at_n` takes as many of the highest maxima as there are atoms, so that no
+    threshold is involved; the RMSD is of those.
     """
     truth = AtomicModel(example.positions)
     volume = Volume(values, example.voxel_size, name=example.name)
-    found = score(trace(volume), truth, radius, register=False)
+    found = score(trace(volume, threshold=threshold), truth, radius, register=False)
     best = score(trace(volume, threshold=0.0, max_atoms=len(truth)), truth, radius, register=False)
     recovery, precision = found["recovery"], found["precision"]
     scores = {

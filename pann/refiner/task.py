@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -33,7 +32,8 @@ class RefinerTask(LightningModule):
     loss : on patches.
     reprojection : weight of the Poisson deviance of the re-projected whole volume, `every` how many steps it is
         computed, and `psf_sigma` [Å], the blur of the images beyond the width of the target's atoms; weight 0 is off.
-    trace : volume -> atoms.
+    trace : volume -> atoms. The input is traced with its own threshold, the refined volume with `threshold`.
+    threshold : lowest peak of an atom in the refined volume, see `pann.refiner.target.atom_threshold`.
     match_radius : [Å].
     dose_bins : edges [e/Å² per projection].
     tile, margin : see `pann.refiner.tiling.refine_tiled`.
@@ -47,6 +47,7 @@ class RefinerTask(LightningModule):
         loss: RefinerLoss,
         reprojection: Mapping[str, float],
         trace: Trace,
+        threshold: float,
         match_radius: float,
         dose_bins: list[float],
         tile: int,
@@ -59,6 +60,7 @@ class RefinerTask(LightningModule):
         self.loss = loss
         self.reprojection = dict(reprojection)
         self.trace = trace
+        self.threshold = threshold
         self.match_radius = match_radius
         self.dose_bins = list(dose_bins)
         self.tile = tile
@@ -116,17 +118,15 @@ class RefinerTask(LightningModule):
             self.net, values, prepared.pooled, prepared.acquisition, tile=self.tile, margin=self.margin
         )
         if example.name not in self._baselines:
-            self._baselines[example.name] = self._scores(values, prepared)
+            self._baselines[example.name] = atom_scores(values, example, self.trace, self.match_radius)
         error = float(np.mean((refined - prepared.target.astype(np.float32)) ** 2))
         self._log(f"{split}/mse", error)
         label = dose_label(example.dose, self.dose_bins)
-        for kind, scores in (("input", self._baselines[example.name]), ("refined", self._scores(refined, prepared))):
+        ours = atom_scores(refined, example, self.trace, self.match_radius, self.threshold)
+        for kind, scores in (("input", self._baselines[example.name]), ("refined", ours)):
             for name, value in scores.items():
                 self._log(f"{split}/{kind}/{name}", value)
                 self._log(f"{split}/{kind}/{label}/{name}", value)
-
-    def _scores(self, values: NDArray[np.float32], prepared: Prepared) -> dict[str, float]:
-        return atom_scores(values, prepared.example, self.trace, self.match_radius)
 
     def _log(self, name: str, value: float) -> None:
         self.log(name, value, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)

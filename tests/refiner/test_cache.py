@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import pann.refiner.cache as cache
+from pann.core import ConfigError
+from pann.refiner.cache import cache_folder, fill_cache, make_example, read_example, recipe, write_example
+from pann.refiner.data import RefinerData
+
+
+@pytest.fixture
+def data_config(repository, tmp_path):
+    """The arguments of RefinerData: the real configuration, shrunk."""
+    read = {
+        name: yaml.safe_load((repository / f"conf/{name}.yaml").read_text())
+        for name in ("data/refiner", "simulation/default")
+    }
+    simulation = read["simulation/default"] | {
+        "families": {"crystal": 1},
+        "n_atoms": [20, 25],
+        "n_tilts": [9, 9],
+        "margin": 2.0,
+        "pixel_size": [0.5, 0.5],
+    }
+    sizes = {"patch": 16, "batch_size": 1, "steps_per_epoch": 3, "splits": {"train": 2, "validation": 1, "test": 1}}
+    data = {key: value for key, value in read["data/refiner"].items() if not key.startswith("_") and key != "defaults"}
+    data["reconstruction"]["iterations"] = [2, 2]
+    return data | sizes | {"simulation": simulation, "cache": str(tmp_path), "global_size": 8, "batch_seed": 1}
+
+
+@pytest.fixture
+def plan(data_config):
+    return recipe(data_config["simulation"], data_config["reconstruction"], data_config["voxel_size"])
+
+
+def test_a_sample_is_named_by_its_recipe_seed_and_index(plan):
+    one, again, other = make_example(plan, 5, 0), make_example(plan, 5, 0), make_example(plan, 5, 1)
+    np.testing.assert_array_equal(one.values, again.values)
+    assert one.values.shape != other.values.shape or not np.array_equal(one.values, other.values)
+    assert one.heights.mean() == pytest.approx(1.0)
+    near = np.linalg.norm(one.positions, axis=1).max()
+    assert near < one.voxel_size * min(one.values.shape) / 2
+
+
+def test_written_samples_come_back(tmp_path, example):
+    write_example(tmp_path / "a.npz", example)
+    back = read_example(tmp_path / "a.npz")
+    for key, value in vars(example).items():
+        np.testing.assert_array_equal(getattr(back, key), value)
+
+
+def test_an_interrupted_cache_goes_on_where_it_stopped(tmp_path, plan, example, monkeypatch):
+    made = []
+
+    def record(plan, seed, index):
+        made.append(index)
+        return example
+
+    monkeypatch.setattr(cache, "make_example", record)
+    folder = cache_folder(tmp_path, plan)
+    fill_cache(plan, folder, 1, 2)
+    paths = fill_cache(plan, folder, 1, 4)
+    assert made == [0, 1, 2, 3]
+    assert all(path.is_file() for path in paths)
+    assert cache_folder(tmp_path, plan | {"voxel_size": 0.5}) != folder
+
+
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")  # Lightning 2.6 with torch 2.13
+def test_splits_share_no_sample_and_patches_repeat(data_config):
+    data = RefinerData(**data_config)
+    data.prepare_data()
+    data.setup("fit")
+    data.setup("test")
+    names = [prepared.example.name for split in data.examples.values() for prepared in split]
+    assert len(set(names)) == len(names) == 4
+    loaders = [data.train_dataloader().iterables for _ in range(2)]
+    first, again = (next(iter(loader["patches"])) for loader in loaders)
+    torch.testing.assert_close(first, again)
+    assert next(iter(loaders[0]["whole"])).example.name in names
+    card = data.describe()
+    assert card["samples"] == {"train": 2, "validation": 1, "test": 1}
+    assert card["recipe"]["simulation"]["n_atoms"] == data_config["simulation"]["n_atoms"]
+
+
+@pytest.mark.parametrize("change", [{"patch": 18}, {"splits": {"train": 1}}])
+def test_impossible_data_are_refused(data_config, change):
+    with pytest.raises(ConfigError, match=r"data\."):
+        RefinerData(**data_config | change)

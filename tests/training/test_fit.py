@@ -1,0 +1,105 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pann.core import CheckpointError, TiltSeries, Volume
+from pann.refiner import Refiner
+from pann.training import fit
+from pann.training.checkpoints import read_checkpoint
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning"),  # Lightning 2.6 with torch 2.13
+    pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
+    pytest.mark.filterwarnings("ignore:Experiment logs directory"),
+    pytest.mark.filterwarnings("ignore:Checkpoint directory"),
+    pytest.mark.filterwarnings("ignore:The dirpath has changed"),
+]
+
+
+def losses(folder: Path) -> list[float]:
+    with (folder / "metrics.csv").open() as file:
+        return [float(row["train/loss"]) for row in csv.DictReader(file) if row.get("train/loss")]
+
+
+def test_fit_leaves_a_record_metrics_checkpoints_and_weights(configuration, tmp_path):
+    cfg = configuration()
+    metrics = fit(cfg)
+    folder = tmp_path / "run"
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["seed"] == cfg.seed
+    assert "torch" in facts["versions"]
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt"}
+    for split in ("val", "test"):
+        assert 0 <= metrics[f"{split}/input/f1"] <= 1
+        assert 0 <= metrics[f"{split}/refined/recovery_at_n"] <= 1
+    card = json.loads((folder / "refiner.json").read_text())
+    assert card["steps"] == 4
+    assert card["metrics"]["test/input/f1"] == metrics["test/input/f1"]
+    assert card["data"]["samples"]["train"] == 2
+    checkpoint = read_checkpoint(folder / "checkpoints" / "best.ckpt", "refiner")
+    refiner = Refiner.load(folder / "refiner.safetensors")
+    averaged = checkpoint["state_dict"]
+    for name, value in refiner.net.state_dict().items():
+        torch.testing.assert_close(value, averaged[f"net.{name}"])
+
+
+def test_refiner_of_a_fit_refines(configuration, tmp_path):
+    fit(configuration("test=false"))
+    refiner = Refiner.load(tmp_path / "run" / "refiner.safetensors")
+    example = next(iter(Path(configuration().data.cache).rglob("100-00000.npz")))
+    with np.load(example) as file:
+        values = file["values"].astype(np.float32)
+        series = TiltSeries(file["images"], file["angles"], float(file["pixel_size"]), dose=float(file["dose"]))
+    refined = refiner(Volume(values, 0.4), series, tile=64, margin=4)
+    assert refined.values.min() >= 0
+    assert refined.voxel_size == 0.4
+
+
+def test_the_same_seed_gives_the_same_losses(configuration, tmp_path):
+    for name in ("one", "two"):
+        fit(configuration("test=false", output=name))
+    fit(configuration("test=false", "seed=2", output="other"))
+    assert losses(tmp_path / "one") == losses(tmp_path / "two")
+    assert losses(tmp_path / "one") != losses(tmp_path / "other")
+
+
+def test_a_resumed_run_goes_on_where_it_stopped(configuration, tmp_path):
+    """Two epochs at once, and one epoch, an interruption, and the other: the same losses."""
+    fit(configuration("test=false", output="whole"))
+    half = ["test=false", "scheduler.total_steps=4", "trainer.max_steps=2"]
+    fit(configuration(*half, output="half"))
+    checkpoint = tmp_path / "half" / "checkpoints" / "best.ckpt"
+    fit(configuration("test=false", f"resume={checkpoint}", output="rest"))
+    whole = losses(tmp_path / "whole")
+    np.testing.assert_allclose(losses(tmp_path / "half") + losses(tmp_path / "rest"), whole, rtol=1e-5)
+
+
+def test_reprojection_loss_takes_part_when_asked(configuration, tmp_path):
+    fit(configuration("test=false", "task.reprojection.weight=0.1", "task.reprojection.every=1"))
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row.get("train/loss")]
+    assert all(float(row["train/reprojection"]) > 0 for row in rows)
+
+
+def test_checkpoints_that_do_not_belong_here_are_refused(configuration, tmp_path):
+    with pytest.raises(CheckpointError, match="does not exist"):
+        fit(configuration(f"resume={tmp_path / 'no.ckpt'}"))
+    broken = tmp_path / "broken.ckpt"
+    broken.write_bytes(b"half a file")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        fit(configuration(f"resume={broken}"))
+    foreign = tmp_path / "foreign.ckpt"
+    torch.save({"state_dict": {}}, foreign)
+    with pytest.raises(CheckpointError, match="not written by"):
+        fit(configuration(f"resume={foreign}"))
+    other = tmp_path / "other.ckpt"
+    torch.save({"pann_config": {"name": "classifier", "model": {}}}, other)
+    with pytest.raises(CheckpointError, match="belongs to stage classifier"):
+        fit(configuration(f"resume={other}"))
+    torch.save({"pann_config": {"name": "refiner", "model": {"width": 1}}}, other)
+    with pytest.raises(CheckpointError, match="another network"):
+        fit(configuration(f"resume={other}"))
