@@ -11,10 +11,14 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from pann.fitting.parameters import Layout, State
+from pann.fitting.parameters import HALO_WEIGHT_LIMIT, Layout, State
 
 STEP_LIMIT = 0.3
 """Longest move of an atom in one step [Å]: within it the linearised image of an atom still points the right way."""
+LEAST_REACH = 1e-3
+"""Shortest limit of the steps of an atom [Å]."""
+REACH_GROWTH = 1.3
+"""Factor of the reach of an atom that goes on in its direction; slower than it is halved, so that it does not cycle."""
 HOLDS_BEFORE_FREEZE = 4
 """Times that a step of an atom is refused, for coming too close to another, before the atom is held for good."""
 
@@ -43,6 +47,8 @@ class Guard:
     min_distance : atoms may not come closer to each other than this [Å].
     intensity_floor : (n_groups,) lower limit of the intensities.
     background_floor : lower limit of the backgrounds; minus infinity for processed images.
+    holds : (n_atoms,) times that each atom was refused a step towards another.
+    reach : (n_atoms, 1) longest step of each atom [Å].
     """
 
     start: Tensor
@@ -51,19 +57,36 @@ class Guard:
     intensity_floor: Tensor
     background_floor: float
     holds: Tensor = field(init=False)
+    reach: Tensor = field(init=False)
+    _last: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
         self.holds = torch.zeros(len(self.start), dtype=torch.long, device=self.start.device)
+        self.reach = torch.full((len(self.start), 1), STEP_LIMIT, dtype=torch.float64, device=self.start.device)
+        self._last = torch.zeros_like(self.start)
 
     def shorten(self, layout: Layout, step: Tensor) -> Tensor:
-        """`step` with no atom moving further than `STEP_LIMIT`; widths change by a quarter at most."""
+        """`step` with no atom moving further than its `reach`; widths change by a quarter at most."""
         shortened = step.clone()
         parts = layout.split(shortened)
         length = parts["positions"].norm(dim=1, keepdim=True)
-        parts["positions"] *= (STEP_LIMIT / length.clamp(min=STEP_LIMIT)).nan_to_num(0.0)
+        parts["positions"] *= self.reach / torch.maximum(length, self.reach)
         for kind in ("width", "halo_weight", "halo_ratio"):
             parts[kind].clamp_(-0.25, 0.25)
         return shortened
+
+    def learn(self, moved: Tensor) -> None:
+        """Adapt the reach of each atom to the step (n_atoms, 3) [Å] that was accepted.
+
+        Where an atom's own images fit badly, the expected information is less than the curvature and it jumps to
+        and fro across its minimum, unnoticed among the others: turning back halves its reach, going on restores it.
+        """
+        turn = torch.nn.functional.cosine_similarity(moved, self._last, dim=1, eps=1e-12)[:, None]
+        length = moved.norm(dim=1, keepdim=True)
+        shorter = torch.minimum(self.reach, torch.maximum(length, self._last.norm(dim=1, keepdim=True)) / 2)
+        self.reach = torch.where(turn < -0.5, shorter, torch.where(turn > 0.5, REACH_GROWTH * self.reach, self.reach))
+        self.reach.clamp_(LEAST_REACH, STEP_LIMIT)
+        self._last = moved
 
     def confine(self, old: State, new: State) -> State:
         """`new` brought back within the limits; atoms that came too close to another return to their `old` position."""
@@ -107,6 +130,10 @@ class Guard:
         stuck = (away.norm(dim=1) > 0.999 * self.max_shift) & outward
         parts["positions"][stuck | (self.holds >= HOLDS_BEFORE_FREEZE) | ~seen] = 0
         parts["intensity"][(state.intensity <= self.intensity_floor) & (slope["intensity"] > 0)] = 0
+        if layout.halo_weight:
+            empty = state.weights[1] <= 0 and bool(slope["halo_weight"] > 0)
+            full = state.weights[1] >= HALO_WEIGHT_LIMIT and bool(slope["halo_weight"] < 0)
+            parts["halo_weight"][:] = 0 if empty or full else 1
         low = (state.background <= self.background_floor)[: len(parts["background"])]
         parts["background"][low & (slope["background"] > 0)] = 0
         return free

@@ -146,10 +146,17 @@ def minimise(
             if not trial_value < value:
                 break
             damping = max(damping / 10, DAMPING[1])
+            guard.learn(trial.state.positions - expansion.state.positions)
             expansion, value, iteration = trial, trial_value, iteration + 1
             if isinstance(problem.noise, GaussianNoise):
                 noise = GaussianNoise.estimate(problem.images, expansion.images, layout.n_parameters)
                 problem = replace(problem, noise=noise)
                 value = problem.objective(expansion)
-            bar.advance(1, f"deviance per pixel {2 * value / problem.images.numel():.5g}, gradient {norm:.2g} σ")
+            bar.advance(1, f"{_fit_quality(problem, value)}, gradient {norm:.2g} σ")
     return Minimum(expansion, problem, value, norm, iteration, converged, seen)
+
+
+def _fit_quality(problem: Problem, value: float) -> str:
+    if isinstance(problem.noise, GaussianNoise):
+        return f"residual {problem.noise.sigma:.5g}"
+    return f"deviance per pixel {2 * value / problem.images.numel():.5g}"
