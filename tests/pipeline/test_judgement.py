@@ -1,0 +1,50 @@
+"""What the chain says of its own result: which atoms explain the images, and what looks wrong."""
+
+import numpy as np
+import pytest
+
+from pann.core import AtomicModel, TiltSeries
+from pann.core.random import generator
+from pann.pipeline.checks import check_bonds, check_field
+from pann.pipeline.choose import choose_by_likelihood
+from tests.pipeline.conftest import lattice
+
+
+def verdict(series: TiltSeries, **candidates: AtomicModel) -> str:
+    return choose_by_likelihood(series, candidates, atom_price=16.0, iterations=3, progress=False).chosen
+
+
+def test_the_images_prefer_the_true_atoms(series: TiltSeries, truth: AtomicModel) -> None:
+    extra = AtomicModel(np.vstack([truth.positions, [[5.5, 0, 5.5], [-5.5, 0, 5.5]]]))
+    fewer = truth.select(np.arange(len(truth)) != 13)
+    moved = truth.replace(positions=truth.positions + generator(1, "moved").normal(0, 1.0, (len(truth), 3)))
+    for other in (extra, fewer, moved):
+        assert verdict(series, raw=other, refined=truth) == "refined"
+        assert verdict(series, raw=truth, refined=other) == "raw"
+
+
+def test_nothing_never_wins(series: TiltSeries, truth: AtomicModel) -> None:
+    assert verdict(series, raw=truth, refined=AtomicModel(np.zeros((0, 3)))) == "raw"
+
+
+def test_bond_lengths_betray_a_wrong_pixel_size() -> None:
+    model = lattice()
+    assert check_bonds(model, [28, 78]) == []
+    assert check_bonds(model, []) == []
+    for factor in (0.5, 2.0):
+        (warning,) = check_bonds(model.replace(positions=model.positions * factor), [28, 78])
+        assert "pixel_size" in warning
+
+
+def test_few_atoms_are_worth_a_warning() -> None:
+    (warning,) = check_bonds(lattice().select(np.arange(3)), [28])
+    assert "only 3 atoms" in warning
+
+
+@pytest.mark.parametrize(("level", "expected"), [(0.0, 0), (50.0, 1)])
+def test_a_film_is_noticed(level: float, expected: int) -> None:
+    images = np.full((3, 20, 20), level)
+    images[:, 5:15, 5:15] += 100
+    series = TiltSeries(images, [0, 1, 2], 0.4, kind="intensity")
+    assert len(check_field(series, np.zeros(3), extended=False)) == expected
+    assert check_field(series, np.zeros(3), extended=True) == []
