@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
-from pann.core import CheckpointError, Volume
+from pann.core import CheckpointError, InputError, Volume
 from pann.core.random import generator
 from pann.io.weights import Weights, save_weights
-from pann.refiner import Refiner
+from pann.refiner import Refiner, refined_threshold
 from pann.refiner.canonical import pooled_cube
 from pann.refiner.refine import flip_cube, image_units, to_canonical
 from pann.refiner.target import gaussian_atoms
@@ -69,6 +70,18 @@ def test_mirrored_cube_is_the_cube_of_the_mirror():
         )
         np.testing.assert_array_equal(inside, np.flip(box, axes))
         assert mirrored.place(start, start + 4).shape == (3, 2)
+
+
+def test_threshold_parts_atoms_from_nothing_at_any_count_level(refiner, example):
+    """A mean atom of the target, in image units and smoothed by the tracer, lies well above the threshold."""
+    volume = Volume(np.asarray(example.values, np.float32) * 50, 0.4)
+    refined = refiner(volume, example.series)
+    height, smoothing = refined.metadata["atom_height"], 0.4
+    atom = gaussian_atoms([[0, 0, 0]], [height], (20, 20, 20), 0.4, refined.metadata["atom_sigma"])
+    peak = gaussian_filter(atom, smoothing / 0.4).max()
+    assert 0.2 < refined_threshold(refined, smoothing) / peak < 0.5
+    with pytest.raises(InputError, match="not a volume that the refiner made"):
+        refined_threshold(volume, smoothing)
 
 
 def save(path, net, model=MODEL, stage="refiner"):
