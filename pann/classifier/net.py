@@ -34,6 +34,7 @@ class CandidateTransformer(nn.Module):
     feature_mean: Tensor
     feature_std: Tensor
     temperature: Tensor
+    blend: Tensor
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class CandidateTransformer(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(n_inputs))
         self.register_buffer("feature_std", torch.ones(n_inputs))
         self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("blend", torch.zeros(()))
         self.encode_atom = _mlp(n_inputs, width, width, dropout)
         self.encode_edge = _mlp(self.graph.edge_features, width // 2, width // 2, 0.0)
         self.encode_candidate = _mlp(CANDIDATE_FEATURES, width, width, 0.0)
@@ -74,10 +76,28 @@ class CandidateTransformer(nn.Module):
         self.feature_std.copy_(std)
 
     def forward(self, data: Data) -> Tensor:
-        """Calibrated logits (n_atoms, n_candidates + 1), "not an atom" last; −inf at masked candidates.
+        """Calibrated log odds (n_atoms, n_candidates + 1), "not an atom" last; −inf at masked candidates.
 
         `data` is a graph or a batch of graphs from `pann.classifier.graph.build_graph`.
         """
+        return self.calibrated(self.scores(data), data)
+
+    def calibrated(self, scores: Tensor, data: Data) -> Tensor:
+        """Logits from `scores`: the network's and the mixture's answers pooled with weight `blend`, over `temperature`.
+
+        Only the choice among elements is pooled; whether there is an atom at all is the network's answer alone. The
+        mixture is right where the training was too small to be, and the network where the mixture's assumptions fail.
+        """
+        owner = data.batch if data.batch is not None else data.x.new_zeros(len(data.x), dtype=torch.long)
+        absent = ~data.candidate_mask[owner]
+        network = scores.log_softmax(dim=1)
+        elements, nothing = network[:, :-1], network[:, -1:]
+        mixed = (1 - self.blend) * elements.masked_fill(absent, 0) + self.blend * data.pair[:, :-1, 0]
+        share = mixed.masked_fill(absent, -torch.inf).log_softmax(dim=1)
+        return torch.cat([elements.logsumexp(dim=1, keepdim=True) + share, nothing], dim=1) / self.temperature
+
+    def scores(self, data: Data) -> Tensor:
+        """The network's own logits, (n_atoms, n_candidates + 1)."""
         owner = data.batch if data.batch is not None else data.x.new_zeros(len(data.x), dtype=torch.long)
         n_graphs = len(data.candidate)
         hidden = self.encode_atom(((data.x - self.feature_mean) / self.feature_std).clamp(-8, 8))
@@ -90,7 +110,7 @@ class CandidateTransformer(nn.Module):
             hidden = layer(hidden, data.edge_index, edges, owner, n_graphs)
         joint = self.score_atom(self.norm(hidden))[:, None] + self.score_candidate(candidates)[owner]
         logits = self.score(joint + self.score_pair(data.pair))[..., 0] + data.pair @ self.trust
-        return logits.masked_fill(~present, -torch.inf) / self.temperature
+        return logits.masked_fill(~present, -torch.inf)
 
     def _candidates(self, data: Data, particle: Tensor) -> Tensor:
         """Embeddings (n_graphs, n_candidates + 1, width) that know the other candidates and the particle."""

@@ -14,6 +14,9 @@ from pann.classifier.calibration import expected_calibration_error, fit_temperat
 from pann.classifier.data import BASELINES
 from pann.classifier.net import CandidateTransformer
 
+BLENDS = tuple(step / 20 for step in range(20))
+"""Weights of the mixture's answer that calibration chooses from."""
+
 
 class ClassifierTask(pl.LightningModule):
     """Cross-entropy over candidates and "not an atom"; metrics of the network beside those of the classical methods.
@@ -60,19 +63,26 @@ class ClassifierTask(pl.LightningModule):
         self.net.set_statistics(*self.trainer.datamodule.statistics())  # type: ignore[attr-defined]
 
     def on_test_start(self) -> None:
-        """Calibrate the best weights on the validation particles, so that the stored temperature fits them."""
+        """Calibrate the best weights on the validation particles, so that what is stored fits them."""
         self.calibrate(self.trainer.datamodule.val_dataloader())  # type: ignore[attr-defined]
 
     @torch.no_grad()
-    def calibrate(self, batches: Any) -> float:
-        """Fit the temperature of the network to `batches`, store it in the network, and return it."""
-        self.net.temperature.fill_(1.0)
-        self.net.eval()
-        pairs = [(self._logits(batch.to(self.device)), batch.y) for batch in batches]
-        logits, labels = (torch.cat(parts).cpu() for parts in zip(*pairs, strict=True))
-        temperature = fit_temperature(logits, labels)
-        self.net.temperature.fill_(temperature)
-        return temperature
+    def calibrate(self, batches: Any) -> tuple[float, float]:
+        """Fit the network's blend with the mixture, then its temperature, to `batches`; store and return both."""
+        net = self.net.eval()
+        net.temperature.fill_(1.0)
+        kept = [batch.to(self.device) for batch in batches]
+        scores = [net.scores(batch) for batch in kept]
+        labels = torch.cat([batch.y for batch in kept])
+
+        def logits(blend: float) -> Tensor:
+            net.blend.fill_(blend)
+            return torch.cat([net.calibrated(score, batch) for score, batch in zip(scores, kept, strict=True)])
+
+        blend = min(BLENDS, key=lambda value: float(cross_entropy(logits(value), labels)))
+        temperature = fit_temperature(logits(blend), labels)
+        net.temperature.fill_(temperature)
+        return blend, temperature
 
     def training_step(self, batch: Data, batch_idx: int) -> Tensor:
         """One step."""

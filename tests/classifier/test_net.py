@@ -117,6 +117,18 @@ def test_one_atom_is_a_graph(net, particle):
     assert torch.isfinite(logits_of(net, particle, [28, 78], order=[0])[:, :2]).all()
 
 
+def test_the_blend_leads_from_the_network_to_the_mixture(net, particle):
+    graph = graph_of(particle, [78, 28], net.features, net.graph)
+    with torch.no_grad():
+        alone = net.scores(graph).softmax(1)
+        assert torch.allclose(net(graph).softmax(1), alone, atol=1e-5)
+        net.blend.fill_(1.0)
+        blended = net(graph).softmax(1)
+    mixture = graph.pair[:, :2, 0].softmax(1)
+    assert torch.allclose(blended[:, :2] / blended[:, :2].sum(1, keepdim=True), mixture, atol=1e-5)
+    assert torch.allclose(blended[:, -1], alone[:, -1], atol=1e-5)
+
+
 def test_calibration_finds_the_temperature_and_lowers_the_loss():
     rng = torch.Generator().manual_seed(0)
     honest = 2 * torch.randn(4000, 3, generator=rng)

@@ -134,7 +134,8 @@ def test_the_test_calibrates_on_the_validation_split(trained, data):
     data.setup()
     before = float(task.net.temperature)
     assert before != 1.0
-    assert task.calibrate(data.val_dataloader()) == pytest.approx(before)
+    blend = float(task.net.blend)
+    assert task.calibrate(data.val_dataloader()) == pytest.approx((blend, before))
     batch = next(iter(data.val_dataloader()))
     with torch.no_grad():
         calibrated = task.net(batch)
