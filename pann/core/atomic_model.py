@@ -95,6 +95,8 @@ class AtomicModel:
     def select(self, mask: ArrayLike) -> Self:
         """The atoms where `mask` (n,) is true, or those whose indices it lists, with all their arrays."""
         chosen = np.asarray(mask)
+        if chosen.size == 0:
+            chosen = chosen.astype(int)
         per_atom = ("positions", "numbers", "probabilities", "covariance", "intensities")
         values = {key: getattr(self, key) for key in per_atom}
         return self.replace(**{key: None if value is None else value[chosen] for key, value in values.items()})

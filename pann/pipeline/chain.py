@@ -10,10 +10,11 @@ from pann.core import AtomicModel, InputError, PointSpread, TiltSeries, Volume
 from pann.core.elements import shortest_bond
 from pann.fitting import FitResult, fit
 from pann.pipeline.checks import check_bonds, check_field
-from pann.pipeline.choose import Verdict, choose_by_likelihood
+from pann.pipeline.choose import Verdict, guard_refined
 from pann.pipeline.clock import Clock
 from pann.pipeline.options import ChainOptions
 from pann.pipeline.prepare import Stages
+from pann.refiner import refined_threshold
 from pann.tomography import Reconstruction, align, reconstruct_details
 from pann.tracing import trace
 
@@ -21,8 +22,10 @@ BOND_SHARE = 0.55
 """Closest that two traced atoms may come, in shortest bonds (twice the smallest covalent radius)."""
 LEAST_DISTANCE = 1.5
 """... and in Å, whatever the elements; peaks closer than that are not resolved."""
-WEAKEST_PEAK = 0.25
+WEAKEST_PEAK = 0.12
 """Weakest peak of the lightest element, as a share of what its scattering power gives beside the heaviest."""
+LIGHTEST_PEAK = 0.3
+"""Lowest share of the refined volume's threshold that light candidates may ask for; below it noise would pass."""
 CHOICE_ITERATIONS = 5
 
 
@@ -74,20 +77,25 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
         with clock.step("refine", "the network refines the volume"):
             refined = refiner(first.volume, series, flips=options.refiner["flips"], progress=options.progress)
         with clock.step("trace", "atoms of the refined volume"):
-            traced["refined"] = trace(refined, **tracing)
+            traced["refined"] = trace(refined, **_refined_tracing(refined, tracing, options))
     _require_atoms(traced, series)
     chosen = "refined" if refined is not None else "raw"
     if refined is not None and options.refiner is not None and options.refiner["choose"] == "likelihood":
-        with clock.step("choose", "which volume's atoms explain the images"):
-            verdict = choose_by_likelihood(
-                series, traced, options.refiner["atom_price"], CHOICE_ITERATIONS, **_fit_surroundings(first, options)
+        with clock.step("choose", "do the images contradict the network"):
+            verdict = guard_refined(
+                series,
+                traced["raw"],
+                traced["refined"],
+                options.refiner["tolerance"],
+                CHOICE_ITERATIONS,
+                **_fit_surroundings(first, options),
             )
         chosen = verdict.chosen
     model = traced[chosen]
-    volume = refined if chosen == "refined" and refined is not None else first.volume
     if classify is not None:
         with clock.step("classify", f"{len(model)} atoms"):
-            model = classify(volume, model)
+            # in the first volume: the network that refines it does not keep relative intensities
+            model = classify(first.volume, model)
     elif len(options.elements) == 1:
         model = model.replace(numbers=np.full(len(model), options.elements[0]))
     result = None
@@ -119,6 +127,18 @@ def _tracing_options(options: ChainOptions) -> dict[str, Any]:
     if settings.get("least_share") is None:
         powers = scattering_powers(options.elements) if options.elements else np.ones(1)
         settings["least_share"] = WEAKEST_PEAK * float(np.min(powers) / np.max(powers)) if options.elements else 0.0
+    return settings
+
+
+def _refined_tracing(refined: Volume, tracing: dict[str, Any], options: ChainOptions) -> dict[str, Any]:
+    """Tracing options for a refined volume: too little noise is left in it for a threshold from the histogram, but the
+    network's target says how high the mean atom is, and the candidates how much lower the lightest one.
+    """
+    settings = tracing | {"smoothing": options.refiner["smoothing"] if options.refiner else 0.0}
+    if settings["threshold"] == "auto":
+        powers = scattering_powers(options.elements) if options.elements else np.ones(1)
+        lightest = max(LIGHTEST_PEAK, float(powers.min() / powers.mean()))
+        settings["threshold"] = lightest * refined_threshold(refined, settings["smoothing"])
     return settings
 
 

@@ -1,61 +1,77 @@
-"""Which volume's atoms to keep: the images decide."""
+"""Which volume's atoms to keep: the network's, unless the images contradict it."""
 
 from dataclasses import dataclass
 from math import log
 from typing import Any
 
+import numpy as np
+import torch
+
 from pann.core import AtomicModel, TiltSeries
 from pann.fitting import FitResult, fit
+from pann.tomography.deviance import poisson_deviance
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How well the atoms of each volume explain the images.
+    """How well the atoms of both volumes explain the images.
 
     Attributes
     ----------
-    chosen : name of the volume whose atoms were kept.
-    prices : deviance plus the price of the atoms, by volume; the lowest wins.
-    atoms : number of atoms, by volume.
+    chosen : "raw" or "refined", the volume whose atoms were kept.
+    explained : share of the misfit of an empty model that the same number of atoms of each volume removes.
+    atoms : number of atoms traced in each volume.
+    compared : number of atoms, the strongest of each volume, in the comparison.
     """
 
     chosen: str
-    prices: dict[str, float]
+    explained: dict[str, float]
     atoms: dict[str, int]
+    compared: int
 
 
-def choose_by_likelihood(
+def guard_refined(
     series: TiltSeries,
-    candidates: dict[str, AtomicModel],
-    atom_price: float,
+    raw: AtomicModel,
+    refined: AtomicModel,
+    tolerance: float,
     iterations: int,
     **fit_options: Any,
 ) -> Verdict:
-    """Fit the atoms of every candidate briefly and take those that explain the images best for their number.
+    """Keep the refined volume's atoms unless they explain the images clearly worse than the first volume's.
 
-    Each atom has an intensity of its own, since no element is known yet, and costs `atom_price`: the fall of the
-    deviance that an atom must bring to count as found. A candidate without atoms never wins.
+    Both are cut to the same number of atoms, the strongest, and fitted briefly with an intensity for each. The peaks of
+    the first volume were picked on the noise of these very images, so that they explain a little more of it than atoms
+    that are as good; `tolerance` allows for that. A network that is out of its depth loses by far more.
 
     Parameters
     ----------
     series : the images.
-    candidates : traced atoms by name of their volume.
-    atom_price : [deviance].
+    raw, refined : traced atoms of each volume, strongest first.
+    tolerance : share of what the first volume's atoms explain by which the refined ones may fall short.
     iterations : steps of each brief fit.
     fit_options : further options of `pann.fitting.fit`.
     """
-    prices = {}
-    for name, model in candidates.items():
-        if len(model):
-            result = fit(
-                series, model, intensities="atom", halo="fixed", covariance="blocks", max_iterations=iterations,
-                **fit_options,
-            )  # fmt: skip
-            prices[name] = misfit(result) + atom_price * len(model)
-        else:
-            prices[name] = float("inf")
-    chosen = min(prices, key=lambda name: prices[name])
-    return Verdict(chosen, prices, {name: len(model) for name, model in candidates.items()})
+    models = {"raw": raw, "refined": refined}
+    atoms = {name: len(model) for name, model in models.items()}
+    compared = min(atoms.values())
+    if compared == 0:
+        return Verdict(max(atoms, key=lambda name: atoms[name]), dict.fromkeys(models, 0.0), atoms, 0)
+    empty = empty_misfit(series)
+    explained = {}
+    for name, model in models.items():
+        result = fit(
+            series,
+            model.select(np.arange(compared)),
+            intensities="atom",
+            halo="fixed",
+            covariance="none",
+            max_iterations=iterations,
+            **fit_options,
+        )
+        explained[name] = (empty - misfit(result)) / abs(empty)
+    chosen = "refined" if explained["refined"] >= (1 - tolerance) * explained["raw"] else "raw"
+    return Verdict(chosen, explained, atoms, compared)
 
 
 def misfit(result: FitResult) -> float:
@@ -63,3 +79,12 @@ def misfit(result: FitResult) -> float:
     if result.noise_sigma is None:
         return result.deviance
     return 2 * result.n_pixels * log(result.noise_sigma)
+
+
+def empty_misfit(series: TiltSeries) -> float:
+    """The same for a model without atoms: every image at its mean."""
+    images = torch.tensor(series.images)
+    means = images.mean((1, 2), keepdim=True).expand_as(images)
+    if series.kind == "counts":
+        return poisson_deviance(images, means)
+    return images.numel() * log(float((images - means).double().square().mean()))

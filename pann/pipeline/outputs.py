@@ -43,7 +43,7 @@ def summarise(result: ChainResult, clock: Clock, truth: AtomicModel | None, radi
         },
         "atoms": {"total": len(result.model), **result.model.composition()},
         "volume_of_atoms": None if result.verdict is None else result.verdict.chosen,
-        "choice": None if result.verdict is None else {"price": result.verdict.prices, "atoms": result.verdict.atoms},
+        "choice": None if result.verdict is None else vars(result.verdict),
         "fit": None if fit is None else fit.summary(),
         "median_sigma_pm": None if sigma is None or not len(sigma) else round(100 * float(np.nanmedian(sigma)), 2),
         "truth": None if truth is None else score(result.model, truth, radius=radius),

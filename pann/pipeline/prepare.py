@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
-from pann.classifier import Classifier, gaussian_mixture, kmeans
+from pann.classifier import Classifier, gaussian_mixture, kmeans, scattering_mixture
 from pann.core import AtomicModel, ConfigError, Volume
 from pann.pipeline.options import ChainOptions
 from pann.refiner import Refiner
 from pann.tomography import Method
 from pann.tomography.alignment import AlignmentMethod
 
+CLASSICAL: dict[str, Callable[..., AtomicModel]] = {
+    "kmeans": kmeans,
+    "mixture": gaussian_mixture,
+    "scattering": scattering_mixture,
+}
+"""Classifiers without weights, by the name they have in the configuration."""
 Classify = Callable[[Volume, AtomicModel], AtomicModel]
 
 
@@ -64,9 +70,9 @@ def _classifier(options: ChainOptions) -> Classify | None:
         return None
     settings = dict(options.classifier)
     method = settings.pop("method")
-    _one_of("classifier.method", method, "network", "kmeans", "mixture")
+    _one_of("classifier.method", method, "network", *CLASSICAL)
     if method == "network":
         if options.classifier_path is None:
             raise ConfigError("the classifier needs a checkpoint: give ckpt= or classifier_ckpt=, or classifier=kmeans")
         return partial(Classifier.load(options.classifier_path), elements=options.elements, **settings)
-    return partial(kmeans if method == "kmeans" else gaussian_mixture, elements=options.elements, **settings)
+    return partial(CLASSICAL[method], elements=options.elements, **settings)

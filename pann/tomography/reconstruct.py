@@ -58,7 +58,7 @@ def reconstruct_details(
     extended: bool = False,
     stop_ratio: float | None = 1.0,
     stall: float | None = 0.002,
-    min_iterations: int = 5,
+    min_iterations: int = 10,
     ordered_subsets: bool = True,
     fit_background: bool = False,
     support: NDArray[np.bool_] | None = None,

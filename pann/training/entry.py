@@ -34,6 +34,7 @@ def launch(task: Callable[[DictConfig], Any], config_dir: Path, config_name: str
     register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: they are reported here
     folder = str(config_dir.resolve())
+    sys.argv[1:] = [leave_out(argument, config_dir) for argument in sys.argv[1:]]
 
     @hydra.main(version_base="1.3", config_path=folder, config_name=config_name)
     def job(cfg: DictConfig) -> Any:
@@ -44,6 +45,12 @@ def launch(task: Callable[[DictConfig], Any], config_dir: Path, config_name: str
 
     with reported_errors(folder, config_name):
         job()
+
+
+def leave_out(argument: str, config_dir: Path) -> str:
+    """`group=null` in Hydra's own words, `~group`: it takes null for the value of a key, but not of a group."""
+    name, _, value = argument.partition("=")
+    return f"~{name}" if value == "null" and name and (config_dir / name).is_dir() else argument
 
 
 @contextmanager

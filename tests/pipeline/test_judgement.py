@@ -6,25 +6,29 @@ import pytest
 from pann.core import AtomicModel, TiltSeries
 from pann.core.random import generator
 from pann.pipeline.checks import check_bonds, check_field
-from pann.pipeline.choose import choose_by_likelihood
+from pann.pipeline.choose import guard_refined
 from tests.pipeline.conftest import lattice
 
 
-def verdict(series: TiltSeries, **candidates: AtomicModel) -> str:
-    return choose_by_likelihood(series, candidates, atom_price=16.0, iterations=3, progress=False).chosen
+def verdict(series: TiltSeries, raw: AtomicModel, refined: AtomicModel) -> str:
+    return guard_refined(series, raw, refined, tolerance=0.02, iterations=3, progress=False).chosen
 
 
-def test_the_images_prefer_the_true_atoms(series: TiltSeries, truth: AtomicModel) -> None:
-    extra = AtomicModel(np.vstack([truth.positions, [[5.5, 0, 5.5], [-5.5, 0, 5.5]]]))
-    fewer = truth.select(np.arange(len(truth)) != 13)
-    moved = truth.replace(positions=truth.positions + generator(1, "moved").normal(0, 1.0, (len(truth), 3)))
-    for other in (extra, fewer, moved):
-        assert verdict(series, raw=other, refined=truth) == "refined"
-        assert verdict(series, raw=truth, refined=other) == "raw"
+def test_equal_atoms_are_the_networks(series: TiltSeries, truth: AtomicModel) -> None:
+    nudged = truth.replace(positions=truth.positions + generator(1, "nudge").normal(0, 0.02, (len(truth), 3)))
+    assert verdict(series, raw=truth, refined=nudged) == "refined"
+
+
+def test_the_images_overrule_a_wrong_volume(series: TiltSeries, truth: AtomicModel) -> None:
+    moved = truth.replace(positions=truth.positions + generator(1, "moved").normal(0, 1.5, (len(truth), 3)))
+    assert verdict(series, raw=truth, refined=moved) == "raw"
+    assert verdict(series, raw=moved, refined=truth) == "refined"
 
 
 def test_nothing_never_wins(series: TiltSeries, truth: AtomicModel) -> None:
-    assert verdict(series, raw=truth, refined=AtomicModel(np.zeros((0, 3)))) == "raw"
+    nothing = AtomicModel(np.zeros((0, 3)))
+    assert verdict(series, raw=truth, refined=nothing) == "raw"
+    assert verdict(series, raw=nothing, refined=truth) == "refined"
 
 
 def test_bond_lengths_betray_a_wrong_pixel_size() -> None:
