@@ -62,10 +62,6 @@ class ClassifierTask(pl.LightningModule):
         """Give the network the statistics of its inputs."""
         self.net.set_statistics(*self.trainer.datamodule.statistics())  # type: ignore[attr-defined]
 
-    def on_test_start(self) -> None:
-        """Calibrate the best weights on the validation particles, so that what is stored fits them."""
-        self.calibrate(self.trainer.datamodule.val_dataloader())  # type: ignore[attr-defined]
-
     @torch.no_grad()
     def calibrate(self, batches: Any) -> tuple[float, float]:
         """Fit the network's blend with the mixture, then its temperature, to `batches`; store and return both."""

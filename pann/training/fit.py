@@ -29,13 +29,15 @@ def fit(cfg: DictConfig) -> dict[str, float]:
     facts = write_run_record(folder, cfg)
     seed_everything(cfg.seed, workers=True, verbose=False)
     data: Any = instantiate(cfg.data)  # a LightningDataModule with `describe`
-    task: LightningModule = instantiate(cfg.task)
+    task: Any = instantiate(cfg.task)  # a LightningModule
     callbacks = [instantiate(node) for node in cfg.callbacks.values() if node is not None]
     loggers = [instantiate(node) for node in cfg.logger.values() if node is not None]
     trainer: Trainer = instantiate(cfg.trainer, callbacks=[*callbacks, ConfigInCheckpoint(config)], logger=loggers)
     trainer.fit(task, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
     metrics = _numbers(trainer)
     load_best(trainer, task, cfg.name)
+    if hasattr(task, "calibrate"):  # probabilities are fitted on the validation split, tested or not
+        task.calibrate(data.val_dataloader())
     if cfg.test:
         trainer.test(task, datamodule=data, verbose=False)
         metrics |= _numbers(trainer)
