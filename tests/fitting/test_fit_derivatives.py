@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from fit_scene import dense_images
 
 from pann.core import PointSpread
 from pann.core.geometry import rotation_matrices
@@ -15,6 +14,7 @@ from pann.fitting.image_model import ImageModel
 from pann.fitting.newton import SharedSlopes
 from pann.fitting.parameters import Layout, State
 from pann.fitting.render import Renderer
+from tests.fitting.fit_scene import dense_images
 
 SHAPE, PIXEL = (36, 30), 0.35
 N_ATOMS, N_TILTS = 7, 4

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from fit_scene import particle
 
 from pann.core.geometry import rotation_matrices
 from pann.fitting import r_factor
@@ -11,6 +10,7 @@ from pann.fitting.fisher import position_covariance
 from pann.fitting.image_model import ImageModel
 from pann.fitting.likelihood import GaussianNoise, PoissonNoise
 from pann.fitting.parameters import Layout, State
+from tests.fitting.fit_scene import particle
 
 
 def test_the_deviance_of_a_perfect_model_is_zero_and_its_slope_is_the_residual():

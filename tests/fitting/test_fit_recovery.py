@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from fit_scene import dense_images, displaced, particle, rmsd_pm, series_of
 
 from pann.core import AtomicModel, ConfigError, InputError, PointSpread
 from pann.fitting import AtomFlag, fit
+from tests.fitting.fit_scene import dense_images, displaced, particle, rmsd_pm, series_of
 
 QUIET = {"progress": False}
 

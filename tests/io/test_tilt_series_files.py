@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import foreign
 import h5py
 import mrcfile
 import numpy as np
@@ -13,6 +12,7 @@ from scipy.io import savemat
 
 from pann.core import InputError, TiltSeries
 from pann.io import read_tilt_series, write_tilt_series
+from tests.io import foreign
 
 ANGLES = [-4.0, -2.0, 0.0, 2.0, 4.0]
 IMAGES = np.random.default_rng(0).poisson(3.0, size=(5, 7, 9)).astype("u2")
