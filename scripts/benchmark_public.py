@@ -108,11 +108,10 @@ def tantalum_film(arguments: argparse.Namespace) -> Iterator[Row]:
             "reconstruction.extended=true",
         )
         label = f"ta_film {area}"
-        same = {"min_distance": 1.87, "smoothing": 0.3, "least_share": 0.25}
+        same = {"min_distance": 1.87, "smoothing": 0.3, "least_share": 0.12}  # as the chain does
         traced = trace(theirs, **same)
         yield figures(label, "authors' volume, our tracing", film_score(traced, inside))
-        yield figures(label, "our volume, our tracing", film_score(trace(result.reconstruction.volume, **same), inside))
-        yield figures(label, "PANN, the whole chain", film_score(result.model, inside), arguments.output / name)
+        yield figures(label, "PANN", film_score(result.model, inside), arguments.output / name)
 
 
 def film_score(found: AtomicModel, truth: AtomicModel) -> dict:

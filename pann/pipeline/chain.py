@@ -73,6 +73,9 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
     refined, verdict = None, None
     with clock.step("trace", f"atoms at least {tracing['min_distance']:.2f} Å apart"):
         traced = {"raw": trace(first.volume, **tracing)}
+    if refiner is not None and (reason := _outside_training(series, options)):
+        notes.append(f"the refiner was left out: {reason}; refiner.choose=always uses it all the same")
+        refiner = None
     if refiner is not None and options.refiner is not None:
         with clock.step("refine", "the network refines the volume"):
             refined = refiner(first.volume, series, flips=options.refiner["flips"], progress=options.progress)
@@ -99,7 +102,12 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
     elif len(options.elements) == 1:
         model = model.replace(numbers=np.full(len(model), options.elements[0]))
     result = None
-    if options.fit is not None:
+    if options.fit is not None and options.reconstruction["extended"]:
+        notes.append(
+            "the fit was left out: an extended object shows more atoms than were traced, and fitted without them the "
+            "others drift"
+        )
+    elif options.fit is not None:
         with clock.step("fit", f"{len(model)} atoms to the images"):
             result = fit(series, model, **options.fit, **_fit_surroundings(first, options))
         model = result.model
@@ -128,6 +136,15 @@ def _tracing_options(options: ChainOptions) -> dict[str, Any]:
         powers = scattering_powers(options.elements) if options.elements else np.ones(1)
         settings["least_share"] = WEAKEST_PEAK * float(np.min(powers) / np.max(powers)) if options.elements else 0.0
     return settings
+
+
+def _outside_training(series: TiltSeries, options: ChainOptions) -> str | None:
+    """Why the refiner knows nothing of such a series: it learnt from electron counts of isolated particles."""
+    if options.refiner is None or options.refiner["choose"] == "always":
+        return None
+    if options.reconstruction["extended"]:
+        return "it was trained on isolated particles, not on objects wider than the field"
+    return None if series.kind == "counts" else "it was trained on electron counts, not on processed images"
 
 
 def _refined_tracing(refined: Volume, tracing: dict[str, Any], options: ChainOptions) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def workplace(
     write_tilt_series(folder / "series.h5", series)
     write_atoms(folder / "truth.xyz", truth)
     torch.manual_seed(0)
-    cards = {"refiner": {"data": {"recipe": {"voxel_size": 0.4}}}, "classifier": {}}
+    cards = {"refiner": {"data": {"recipe": {"voxel_size": 0.4}, "sigma": 0.5}}, "classifier": {}}
     for stage, network in (("refiner", GlobalLocalResUNet), ("classifier", CandidateTransformer)):
         arguments = yaml.safe_load((repository / f"conf/model/{stage}_tiny.yaml").read_text())
         arguments = {key: value for key, value in arguments.items() if not key.startswith("_")}

@@ -27,7 +27,7 @@ def test_the_whole_chain(infer: Cli, workplace: Path, truth: AtomicModel, tmp_pa
     assert model.sigma is not None
     summary = json.loads((out / "summary.json").read_text())
     assert summary["atoms"] == {"total": 27, "Ni": 18, "Pt": 9}
-    assert summary["volume_of_atoms"] == "raw"  # an untrained network must not win against the images
+    assert summary["volume_of_atoms"] == summary["choice"]["chosen"]
     assert summary["truth"]["rmsd_pm"] == pytest.approx(scores["rmsd_pm"], rel=1e-6)
     assert 0.5 < summary["truth"]["rmsd_pm"] / summary["fit"]["bound_pm"] < 2
     assert summary["fit"]["r_factor_after"] <= summary["fit"]["r_factor_before"]
@@ -60,3 +60,12 @@ def test_runs_repeat(infer: Cli, tmp_path: Path) -> None:
         assert infer("refiner=null", "classifier=kmeans", "ckpt=nowhere", f"output={tmp_path / name}")[0] == 0
     first, second = (read_atoms(tmp_path / name / "model.xyz") for name in ("first", "second"))
     np.testing.assert_array_equal(first.positions, second.positions)
+
+
+def test_an_extended_object_is_traced_and_left_at_that(infer: Cli, tmp_path: Path) -> None:
+    status, printed = infer("reconstruction.extended=true", "classifier=kmeans")
+    assert status == 0, printed
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["fit"] is None
+    assert summary["volume_of_atoms"] is None
+    assert len([warning for warning in summary["warnings"] if "was left out" in warning]) == 2
