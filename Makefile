@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types layers unit notebooks lock clean
+.PHONY: help install demo test lint format types layers unit lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## an atomic model and a report of the shipped series, by the shipped networks
 	$(BIN)/python infer.py input=data/demo/series.h5 "elements=[Ni,Pt]" truth=data/demo/truth.xyz output=out/demo
 
-test: lint layers types unit notebooks ## everything that CI runs
+test: lint layers types unit ## everything that CI runs
 
 lint: $(STAMP) ## style and format
 	$(BIN)/ruff check .
@@ -36,11 +36,8 @@ layers: $(STAMP) ## import directions
 types: $(STAMP) ## static types
 	$(BIN)/mypy
 
-unit: $(STAMP) ## tests
+unit: $(STAMP) ## tests, and the notebook
 	$(BIN)/python -m pytest tests
-
-notebooks: $(STAMP) ## run the notebooks
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=300 notebooks
 
 format: $(STAMP) ## put the code in order
 	$(BIN)/ruff check --fix .

@@ -1,8 +1,7 @@
 """Atoms fitted to the images by likelihood, with error bars and their physical limit."""
 
 from pann.fitting.guards import AtomFlag
-from pann.fitting.likelihood import r_factor
 from pann.fitting.maximum_likelihood import fit
 from pann.fitting.result import FitResult
 
-__all__ = ["AtomFlag", "FitResult", "fit", "r_factor"]
+__all__ = ["AtomFlag", "FitResult", "fit"]

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 
@@ -80,21 +78,3 @@ class GaussianNoise:
         """Noise whose variance is that of the residuals, with the degrees of freedom of the fit taken off."""
         squares = cls(1.0).deviance(images, expected)
         return cls((squares / max(images.numel() - n_parameters, 1)) ** 0.5 or 1e-12)
-
-
-def r_factor(
-    images: ArrayLike, predicted: ArrayLike, background: ArrayLike | None = None, per_tilt: bool = False
-) -> NDArray[np.float64]:
-    """Σ|I − P| / Σ|I − b|, over all images or for each.
-
-    Parameters
-    ----------
-    images, predicted : (n_tilts, nx, ny).
-    background : (n_tilts,) constant of each image that counts as no signal; zero by default.
-    per_tilt : whether to give one value per image, (n_tilts,).
-    """
-    measured = np.asarray(images, dtype=np.float64)
-    flat = np.zeros(len(measured)) if background is None else np.asarray(background, dtype=np.float64)
-    axes = (1, 2) if per_tilt else (0, 1, 2)
-    wrong = np.abs(measured - np.asarray(predicted, dtype=np.float64)).sum(axes)
-    return wrong / np.abs(measured - flat[:, None, None]).sum(axes)

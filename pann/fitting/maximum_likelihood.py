@@ -4,19 +4,21 @@ from dataclasses import replace
 from math import sqrt
 from typing import Literal, get_args
 
+import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pann.core import AtomicModel, ConfigError, PointSpread, TiltSeries
 from pann.core.units import PICOMETRES_PER_ANGSTROM
 from pann.fitting.fisher import position_covariance
 from pann.fitting.guards import Guard
-from pann.fitting.likelihood import GaussianNoise, r_factor
+from pann.fitting.likelihood import GaussianNoise
 from pann.fitting.optimise import HaloPrior, Minimum
 from pann.fitting.parameters import Layout, State
 from pann.fitting.result import FitResult
 from pann.fitting.setup import layout_of, stage_of, starting_point
 from pann.fitting.stages import HaloTest, Stage, fit_with_halo
+from pann.metrics import r_factor, r_factor_per_tilt
 
 Intensities = Literal["element", "atom"]
 Background = Literal["image", "shared", "none"]
@@ -95,11 +97,11 @@ def fit(
         series, model, layout, background_images, max_shift, min_distance, max_iterations, device, progress
     )
     state = starting_point(series, model, layout, stage, psf)
-    before = r_factor(series.images, stage.model(layout).at(state).images.cpu().numpy())
+    before = stage.model(layout).at(state).images.cpu().numpy()
     minimum, test = _fit_stages(stage, layout, state, HaloPrior(**(halo_prior or {})), halo, tolerance)
     if covariance == "auto":
         covariance = "full" if len(model) < full_covariance_below else "blocks"
-    return _assemble(series, model, minimum, stage.guard, float(before), test, covariance, inflate)
+    return _assemble(series, model, minimum, stage.guard, before, test, covariance, inflate)
 
 
 def _check_choices(**chosen: str) -> None:
@@ -130,7 +132,7 @@ def _assemble(
     model: AtomicModel,
     minimum: Minimum,
     guard: Guard,
-    before: float,
+    before: NDArray[np.float32],
     test: HaloTest | None,
     method: Covariance,
     inflate: bool,
@@ -165,10 +167,11 @@ def _assemble(
         scales=state.scale.cpu().numpy(),
         shifts=state.shifts.cpu().numpy(),
         predicted=predicted,
-        r_factor_before=before,
-        r_factor_after=float(r_factor(series.images, predicted)),
-        r_factor_signal=float(r_factor(series.images, predicted, background)),
-        r_factor_per_tilt=r_factor(series.images, predicted, per_tilt=True),
+        r_factor_before=r_factor(series.images, before),
+        r_factor_per_tilt_before=r_factor_per_tilt(series.images, before),
+        r_factor_after=r_factor(series.images, predicted),
+        r_factor_signal=r_factor(series.images, predicted, background),
+        r_factor_per_tilt=r_factor_per_tilt(series.images, predicted),
         bound_pm=bound,
         bound_is_full=method == "full",
         deviance=noise.deviance(problem.images, expansion.images),

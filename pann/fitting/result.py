@@ -45,7 +45,7 @@ class FitResult:
     r_factor_before, r_factor_after : Σ|I − P| / Σ|I| of the positions given (with intensities and background regressed)
         and of the fit.
     r_factor_signal : Σ|I − P| / Σ|I − b|, the background taken off.
-    r_factor_per_tilt : (n_tilts,) R-factor of each image.
+    r_factor_per_tilt_before, r_factor_per_tilt : (n_tilts,) R-factor of each image, before and after.
     bound_pm : Cramér-Rao bound on the 3D RMSD [pm] at the fitted model, before inflation; NaN where not asked for.
     bound_is_full : whether the whole information matrix was inverted, not blocks widened on average.
     deviance, n_pixels, n_parameters : of the final fit; the deviance per degree of freedom of counts is 1 only where
@@ -68,6 +68,7 @@ class FitResult:
     r_factor_before: float
     r_factor_after: float
     r_factor_signal: float
+    r_factor_per_tilt_before: NDArray[np.float64]
     r_factor_per_tilt: NDArray[np.float64]
     bound_pm: float
     bound_is_full: bool

@@ -85,7 +85,7 @@ def _report(path: Path, result: ChainResult, summary: dict[str, Any]) -> None:
         volume=volume,
         refined=result.refined,
         predicted=None if fit is None else fit.predicted,
-        r_factor_per_tilt_before=None,
+        r_factor_per_tilt_before=None if fit is None else fit.r_factor_per_tilt_before,
         r_factor_per_tilt_after=None if fit is None else fit.r_factor_per_tilt,
         summary=summary,
         truth_scores=summary["truth"],

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from pann.core.geometry import rotation_matrices
-from pann.fitting import r_factor
 from pann.fitting.fisher import position_covariance
 from pann.fitting.image_model import ImageModel
 from pann.fitting.likelihood import GaussianNoise, PoissonNoise
@@ -62,11 +61,3 @@ def test_fisher_information_is_the_curvature_of_the_expected_likelihood():
     expected = torch.linalg.inv(hessian)[:12, :12].reshape(4, 3, 4, 3).diagonal(dim1=0, dim2=2).permute(2, 0, 1)
     found = position_covariance(truth, noise.inverse_variance(truth.images), torch.zeros(n).double(), True, 1.0)
     torch.testing.assert_close(found, expected, rtol=0.01, atol=0.01 * float(expected.abs().max()))
-
-
-def test_r_factor_of_nothing_is_one():
-    images = np.random.default_rng(0).uniform(1, 2, (3, 5, 6))
-    assert r_factor(images, 0 * images) == pytest.approx(1)
-    assert r_factor(images, images) == 0
-    shifted = r_factor(images, np.ones_like(images), background=np.ones(3), per_tilt=True)
-    np.testing.assert_allclose(shifted, 1)
