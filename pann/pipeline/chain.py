@@ -110,7 +110,9 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
     elif options.fit is not None:
         with clock.step("fit", f"{len(model)} atoms to the images"):
             result = fit(series, model, **options.fit, **_fit_surroundings(first, options))
-        model = result.model
+        # one fitted intensity per element says nothing of an atom: what was measured of each is kept
+        per_element = options.fit["intensities"] == "element"
+        model = result.model.replace(intensities=model.intensities) if per_element else result.model
         if not result.converged:
             notes.append(
                 f"the fit stopped after {result.iterations} steps before it converged: raise fit.max_iterations"
