@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 import pann
@@ -35,6 +35,8 @@ def run(cfg: DictConfig) -> ChainResult:
     ------
     PannError : what the user gave cannot be used; the message says what and how to mend it.
     """
+    if OmegaConf.is_missing(cfg, "input"):
+        raise ConfigError("input= is missing: name a tilt series, such as input=data/demo/series.h5")
     values = plain(cfg)
     torch.manual_seed(cfg.seed)
     if cfg.threads:

@@ -103,9 +103,7 @@ def test_an_output_that_cannot_be_written(infer: Cli, tmp_path: Path) -> None:
 
 
 def test_no_input_at_all(infer: Cli, tmp_path: Path) -> None:
-    status, printed = infer("input=???")
-    assert status == 2
-    assert "input" in printed
+    refuses(infer("input=???"), tmp_path, "input= is missing")
 
 
 def test_a_full_disk_leaves_no_half_file(infer: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
