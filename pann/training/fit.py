@@ -1,5 +1,7 @@
 """Training, from a configuration to exported weights."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
@@ -7,13 +9,17 @@ from omegaconf import DictConfig
 from pytorch_lightning import LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from pann.core.files import require_writable
+from pann.core import CheckpointError
+from pann.core.files import atomic_path, require_writable
+from pann.io import load_weights
 from pann.training.checkpoints import ConfigInCheckpoint, export_weights, read_checkpoint
 from pann.training.record import plain, write_run_record
 
 
 def fit(cfg: DictConfig) -> dict[str, float]:
     """Train one stage as `cfg` says (`pann.training.schema.TrainConfig`) and write everything to `cfg.output`.
+
+    With `cfg.weights` nothing is trained: those weights are scored on the test split, into scores.json.
 
     The run folder receives config.yaml and run.json before the first step, metrics.csv, checkpoints/ (best.ckpt,
     last.ckpt), and `<stage>.safetensors` with its card: the best averaged weights.
@@ -33,6 +39,8 @@ def fit(cfg: DictConfig) -> dict[str, float]:
     callbacks = [instantiate(node) for node in cfg.callbacks.values() if node is not None]
     loggers = [instantiate(node) for node in cfg.logger.values() if node is not None]
     trainer: Trainer = instantiate(cfg.trainer, callbacks=[*callbacks, ConfigInCheckpoint(config)], logger=loggers)
+    if cfg.weights is not None:
+        return score_weights(cfg, trainer, task, data)
     trainer.fit(task, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
     metrics = _numbers(trainer)
     load_best(trainer, task, cfg.name)
@@ -50,6 +58,20 @@ def fit(cfg: DictConfig) -> dict[str, float]:
             "run": facts,
         }
         export_weights(folder / f"{cfg.name}.safetensors", cfg.name, config["model"], task.state_dict(), card)
+    return metrics
+
+
+def score_weights(cfg: DictConfig, trainer: Trainer, task: Any, data: Any) -> dict[str, float]:
+    """Score the exported weights `cfg.weights` on the test split of `data`; write and return the metrics."""
+    weights = load_weights(cfg.weights, cfg.name)
+    if weights.model != {key: value for key, value in plain(cfg)["model"].items() if not key.startswith("_")}:
+        raise CheckpointError(f"{cfg.weights} holds a network of other arguments: choose model= as its card says")
+    task.net.load_state_dict(weights.state)
+    trainer.test(task, datamodule=data, verbose=False)
+    metrics = _numbers(trainer)
+    if trainer.is_global_zero:
+        with atomic_path(Path(cfg.output) / "scores.json") as temporary:
+            temporary.write_text(json.dumps(metrics, indent=2) + "\n")
     return metrics
 
 

@@ -31,6 +31,7 @@ class TrainConfig:
     seed : of the initial weights and of the batches.
     output : run folder.
     resume : a checkpoint of an interrupted run to continue, or None.
+    weights : exported weights to score on the test split instead of training, or None.
     test : whether to score the best weights on the held-out samples.
     model : the network (`_target_` and its keyword arguments, plain values).
     data : the LightningDataModule.
@@ -45,6 +46,7 @@ class TrainConfig:
     seed: int = MISSING
     output: str = MISSING
     resume: str | None = MISSING
+    weights: str | None = MISSING
     test: bool = MISSING
     model: Any = MISSING
     data: Any = MISSING

@@ -103,3 +103,16 @@ def test_checkpoints_that_do_not_belong_here_are_refused(configuration, tmp_path
     torch.save({"pann_config": {"name": "refiner", "model": {"width": 1}}}, other)
     with pytest.raises(CheckpointError, match="another network"):
         fit(configuration(f"resume={other}"))
+
+
+def test_exported_weights_are_scored_without_training(configuration, tmp_path):
+    trained = fit(configuration())
+    weights = tmp_path / "run" / "refiner.safetensors"
+    scores = fit(configuration(f"weights={weights}", output="scored"))
+    written = json.loads((tmp_path / "scored" / "scores.json").read_text())
+    assert written == scores
+    tested = {name: value for name, value in trained.items() if name.startswith("test/")}
+    assert {name: scores[name] for name in tested} == pytest.approx(tested, rel=1e-4, nan_ok=True)
+    assert not (tmp_path / "scored" / "checkpoints").exists()
+    with pytest.raises(CheckpointError, match="other arguments"):
+        fit(configuration(f"weights={weights}", "model.width=12", output="wrong"))
