@@ -17,13 +17,13 @@ from pann.core.files import atomic_path, require_writable
 from pann.core.progress import progress_bar
 from pann.core.random import generator
 from pann.core.tilt_series import TiltSeries
-from pann.simulation.alloys import by_order
-from pann.simulation.crystals import crystal_sites
-from pann.simulation.disorder import displaced, keep_after_roughening, keep_apart
+from pann.simulation.imaging.prism import PrismOptions, prism_projection
 from pann.simulation.microscope import Microscope
-from pann.simulation.orientation import angle_to_zone_axis, off_zone_axes
-from pann.simulation.prism import PrismOptions, prism_projection
-from pann.simulation.shapes import random_shape
+from pann.simulation.structures.alloys import by_order
+from pann.simulation.structures.crystals import crystal_sites
+from pann.simulation.structures.disorder import displaced, keep_after_roughening, keep_apart
+from pann.simulation.structures.orientation import angle_to_zone_axis, off_zone_axes
+from pann.simulation.structures.shapes import random_shape
 
 ROOT = Path(__file__).resolve().parents[1]
 ANGLES = np.arange(-65.0, 65.1, 5.0)

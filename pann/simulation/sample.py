@@ -15,13 +15,12 @@ from pann.core.errors import ConfigError
 from pann.core.psf import PointSpread
 from pann.core.random import generator
 from pann.core.tilt_series import TiltSeries
-from pann.simulation.disorder import Disorder
-from pann.simulation.kernel_table import atom_kernels
-from pann.simulation.linear import series_psf, simulate_linear
+from pann.simulation.imaging.kernel_table import atom_kernels
+from pann.simulation.imaging.linear import series_psf, simulate_linear
+from pann.simulation.imaging.prism import PrismOptions, simulate_prism
 from pann.simulation.microscope import Microscope
 from pann.simulation.noise import image_shifts, jittered_angles, record
-from pann.simulation.prism import PrismOptions, simulate_prism
-from pann.simulation.structures import FAMILIES, random_particle
+from pann.simulation.structures import FAMILIES, Disorder, random_particle
 from pann.simulation.tilts import evenly_spaced
 
 Tier = Literal["linear", "prism"]
@@ -41,7 +40,7 @@ class SampleConfig:
     elements : symbols to draw alloys from.
     max_elements : most elements of an alloy, 1 to 4.
     n_atoms : before defects.
-    vacancies, roughness, strain, displacement : limits of disorder (`pann.simulation.disorder.Disorder`).
+    vacancies, roughness, strain, displacement : limits of disorder (`pann.simulation.structures.disorder.Disorder`).
     offset : largest distance of the particle from the rotation centre along each axis [Å].
     microscopes : set-ups to draw from, each (energy [eV], semi-angle, inner, outer angle [mrad]).
     source_sigma, thermal_sigma : [Å].
@@ -179,9 +178,9 @@ def random_sample(
 
     Parameters
     ----------
-    tier : "linear" sums atoms (`pann.simulation.linear`), with a random saturation and scale of each image in place of
-        channelling; "prism" scatters electrons (`pann.simulation.prism`), about a minute for each image, without
-        misalignment.
+    tier : "linear" sums atoms (`pann.simulation.imaging.linear`), with a random saturation and scale of each image in
+        place of channelling; "prism" scatters electrons (`pann.simulation.imaging.prism`), about a minute for each
+        image, without misalignment.
     truth : image this model, given about the rotation centre, instead of a random particle.
     progress : show a bar over the images of a PRISM series.
     """

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from pann.core.atomic_model import AtomicModel
 from pann.core.errors import InputError
-from pann.simulation.alloys import by_order, ordered, random_alloy
-from pann.simulation.disorder import Disorder, disturb
-from pann.simulation.particles import (
+from pann.simulation.structures.alloys import by_order, ordered, random_alloy
+from pann.simulation.structures.disorder import Disorder, disturb
+from pann.simulation.structures.particles import (
     bicrystal_particle,
     cluster_particle,
     crystal_particle,
     glass_particle,
     network_particle,
 )
-from pann.simulation.shapes import SHAPES, random_rotation
+from pann.simulation.structures.shapes import SHAPES, random_rotation
 
 FAMILIES = ("crystal", "ordered", "bicrystal", "cluster", "compound", "glass", "network")
 """Kinds of particles that `random_particle` makes."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pann.core.geometry import rotation_matrices
-from pann.simulation.shapes import random_rotation
+from pann.simulation.structures.shapes import random_rotation
 
 LOW_INDEX = np.array([v for v in product((-1, 0, 1), repeat=3) if v > (0, 0, 0)], dtype=np.float64)
 """<100>, <110> and <111> directions of a cubic crystal, one of each pair of opposites, (13, 3)."""

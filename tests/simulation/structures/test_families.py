@@ -5,12 +5,12 @@ from scipy.spatial import cKDTree
 from pann.core import InputError
 from pann.core.random import generator
 from pann.simulation import FAMILIES, Disorder, random_particle
-from pann.simulation.alloys import by_order, ordered, random_alloy
-from pann.simulation.crystals import PROTOTYPES, crystal_sites
-from pann.simulation.disorder import coordination, keep_after_roughening, keep_apart
-from pann.simulation.orientation import angle_to_zone_axis, off_zone_axes
-from pann.simulation.packing import dense_packing, tetrahedral_network
-from pann.simulation.shapes import SHAPES, random_rotation, random_shape
+from pann.simulation.structures.alloys import by_order, ordered, random_alloy
+from pann.simulation.structures.crystals import PROTOTYPES, crystal_sites
+from pann.simulation.structures.disorder import coordination, keep_after_roughening, keep_apart
+from pann.simulation.structures.orientation import angle_to_zone_axis, off_zone_axes
+from pann.simulation.structures.packing import dense_packing, tetrahedral_network
+from pann.simulation.structures.shapes import SHAPES, random_rotation, random_shape
 
 NONE = Disorder(0, 0, 0, 0)
 SOME = Disorder(0.03, 0.3, 0.01, 0.1)

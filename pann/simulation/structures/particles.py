@@ -9,10 +9,10 @@ from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 from pann.core.errors import InputError
-from pann.simulation.crystals import crystal_sites, prototype
-from pann.simulation.disorder import keep_apart
-from pann.simulation.packing import dense_packing, tetrahedral_network
-from pann.simulation.shapes import Level, random_rotation, random_shape
+from pann.simulation.structures.crystals import crystal_sites, prototype
+from pann.simulation.structures.disorder import keep_apart
+from pann.simulation.structures.packing import dense_packing, tetrahedral_network
+from pann.simulation.structures.shapes import Level, random_rotation, random_shape
 
 Sites = tuple[NDArray[np.float64], NDArray[np.int64]]
 """Positions (n, 3) [Å] and sublattice numbers (n,)."""
@@ -32,9 +32,9 @@ def crystal_particle(name: str, bond: float, n_atoms: int, shape: str, rng: np.r
 
     Parameters
     ----------
-    name : key of `pann.simulation.crystals.PROTOTYPES`.
+    name : key of `pann.simulation.structures.crystals.PROTOTYPES`.
     bond : nearest-neighbour distance [Å].
-    shape : one of `pann.simulation.shapes.SHAPES`.
+    shape : one of `pann.simulation.structures.shapes.SHAPES`.
     """
     kind = prototype(name)
     volume = n_atoms / kind.density * (bond / kind.neighbour) ** 3
