@@ -1,13 +1,13 @@
-"""Compute the kernel tables that PANN ships (pann/simulation/tables), some 45 s each on one core."""
+"""Compute the kernel tables that PANN ships (pann/simulation/imaging/tables), some 45 s each on one core."""
 
 from pathlib import Path
 
 from pann.core.progress import progress_bar
-from pann.simulation.kernel_table import table_name, write_table
-from pann.simulation.kernels import compute_kernel
+from pann.simulation.imaging.kernel_table import table_name, write_table
+from pann.simulation.imaging.kernels import compute_kernel
 from pann.simulation.microscope import Microscope
 
-FOLDER = Path(__file__).resolve().parents[1] / "pann" / "simulation" / "tables"
+FOLDER = Path(__file__).resolve().parents[1] / "pann" / "simulation" / "imaging" / "tables"
 ELEMENTS = range(3, 93)
 SETTINGS = (
     Microscope(300e3, 25, 40, 95, 0.0),

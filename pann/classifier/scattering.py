@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pann.core.elements import symbols
 from pann.core.errors import InputError
-from pann.simulation.kernel_table import atom_kernels
+from pann.simulation.imaging.kernel_table import atom_kernels
 from pann.simulation.microscope import Microscope
 
 CANDIDATE_FEATURES = 8

@@ -20,7 +20,7 @@ from pann.core.errors import InputError
 from pann.core.geometry import as_euler_angles, rotation_matrices
 from pann.core.progress import progress_bar
 from pann.core.random import generator
-from pann.simulation.grids import smooth_size
+from pann.simulation.imaging.grids import smooth_size
 from pann.simulation.microscope import Microscope
 
 VACUUM = 2.0

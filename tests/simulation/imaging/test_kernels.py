@@ -7,8 +7,8 @@ import pytest
 
 from pann.core import InputError
 from pann.simulation import Microscope, atom_kernels
-from pann.simulation.kernel_table import shipped_microscopes, table_name
-from pann.simulation.kernels import _IsolatedAtom, compute_kernel
+from pann.simulation.imaging.kernel_table import shipped_microscopes, table_name
+from pann.simulation.imaging.kernels import _IsolatedAtom, compute_kernel
 
 
 def test_cross_section_is_the_integral_of_the_image(microscope: Microscope) -> None:
@@ -66,7 +66,7 @@ def test_other_set_ups_are_computed_once(tmp_path: Path, monkeypatch: pytest.Mon
     first = atom_kernels(odd, [29])
     path = tmp_path / "kernels" / table_name(odd)
     assert path.is_file()
-    monkeypatch.setattr("pann.simulation.kernel_table.compute_kernel", lambda *_: pytest.fail("computed twice"))
+    monkeypatch.setattr("pann.simulation.imaging.kernel_table.compute_kernel", lambda *_: pytest.fail("computed twice"))
     second = atom_kernels(replace(odd, source_sigma=0.1), [29])
     assert second[29].cross_section == pytest.approx(first[29].cross_section, rel=1e-5)
     path.write_text("{")

@@ -4,7 +4,7 @@ import pytest
 from pann.core import AtomicModel, InputError
 from pann.core.geometry import index_to_position, project_positions
 from pann.simulation import Microscope, PrismOptions, atom_kernels, simulate_linear, simulate_prism
-from pann.simulation.grids import smooth_size
+from pann.simulation.imaging.grids import smooth_size
 
 STATIC = PrismOptions(thermal_sigma=0.0)
 ANGLES = [(10.0, 40.0, -20.0)]

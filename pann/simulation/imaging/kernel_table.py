@@ -11,7 +11,7 @@ from pathlib import Path
 from pann.core.errors import InputError
 from pann.core.files import atomic_path
 from pann.core.psf import PointSpread
-from pann.simulation.kernels import AtomKernel, compute_kernel
+from pann.simulation.imaging.kernels import AtomKernel, compute_kernel
 from pann.simulation.microscope import Microscope
 
 _FORMAT = 1
@@ -33,7 +33,7 @@ def cache_folder() -> Path:
 
 def shipped_microscopes() -> list[Microscope]:
     """Set-ups whose tables come with PANN, with a source of zero size."""
-    folder = files("pann.simulation") / "tables"
+    folder = files("pann.simulation.imaging") / "tables"
     found = [json.loads(entry.read_text()) for entry in folder.iterdir() if entry.name.endswith(".json")]
     microscopes = [Microscope(**entry["microscope"], source_sigma=0.0) for entry in found]
     return sorted(microscopes, key=lambda m: (m.energy, m.semiangle, m.inner, m.outer))
@@ -79,7 +79,7 @@ def write_table(path: Path, microscope: Microscope, kernels: Mapping[int, AtomKe
 
 @lru_cache(maxsize=16)
 def _shipped(microscope: Microscope) -> Mapping[int, AtomKernel]:
-    resource = files("pann.simulation") / "tables" / table_name(microscope)
+    resource = files("pann.simulation.imaging") / "tables" / table_name(microscope)
     return _parse(resource.read_text(), table_name(microscope)) if resource.is_file() else {}
 
 

@@ -19,7 +19,7 @@ from scipy.special import j0
 
 from pann.core.errors import InputError
 from pann.core.psf import PointSpread
-from pann.simulation.grids import smooth_size
+from pann.simulation.imaging.grids import smooth_size
 from pann.simulation.microscope import Microscope
 
 _BOX = 10.0

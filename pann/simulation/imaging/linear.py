@@ -17,7 +17,7 @@ from pann.core.elements import UNKNOWN
 from pann.core.errors import InputError
 from pann.core.geometry import as_euler_angles, pixel_coordinates, project_positions
 from pann.core.psf import PointSpread
-from pann.simulation.kernel_table import atom_kernels
+from pann.simulation.imaging.kernel_table import atom_kernels
 from pann.simulation.microscope import Microscope
 
 THERMAL_SIGMA = 0.07
