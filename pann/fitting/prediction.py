@@ -1,0 +1,58 @@
+"""The image model at given atoms: what a fit, or a plan, expects to see."""
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from pann.core import AtomicModel, InputError, PointSpread
+from pann.core.geometry import rotation_matrices
+from pann.fitting.image_model import Expansion, ImageModel
+from pann.fitting.parameters import Layout, State
+
+
+def expand(
+    model: AtomicModel,
+    psf: PointSpread,
+    angles: ArrayLike,
+    image_shape: tuple[int, int],
+    pixel_size: float,
+    *,
+    background: ArrayLike = 0.0,
+    scales: ArrayLike | None = None,
+    shifts: ArrayLike | None = None,
+    background_images: ArrayLike | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+) -> Expansion:
+    """Images of `model` with their first derivatives; every atom has an intensity of its own.
+
+    Parameters
+    ----------
+    model : positions [Å] and integrated intensities [image units].
+    psf : profile of an atom.
+    angles : (n_tilts,) or (n_tilts, 3) [deg].
+    image_shape, pixel_size : (nx, ny) and [Å].
+    background : one constant, or (n_tilts,) [image units per pixel].
+    scales : (n_tilts,) factors of the atoms' intensity; 1 by default.
+    shifts : (n_tilts, 2) displacements of the atoms [Å]; none by default.
+    background_images : (n_tilts, nx, ny) what is in the images but not in the model [image units].
+    """
+    if not len(model) or model.intensities is None:
+        raise InputError(f"{model.name}: expected images need atoms and the intensity of each")
+    rotations = rotation_matrices(angles)
+    n_tilts = len(rotations)
+
+    def tensor(values: ArrayLike) -> torch.Tensor:
+        return torch.tensor(np.asarray(values, dtype=np.float64), device=device)
+
+    state = State(
+        positions=tensor(model.positions),
+        intensity=tensor(model.intensities),
+        background=tensor(np.broadcast_to(np.asarray(background, dtype=np.float64), (n_tilts,))),
+        scale=tensor(np.ones(n_tilts) if scales is None else scales),
+        shifts=tensor(np.zeros((n_tilts, 2)) if shifts is None else shifts),
+        sigma=1.0,
+    ).with_psf(psf)
+    layout = Layout(torch.arange(len(model), device=device), n_tilts)
+    extra = None if background_images is None else tensor(background_images)
+    return ImageModel(tensor(rotations), image_shape, pixel_size, layout, extra, dtype).at(state)
