@@ -36,7 +36,7 @@ def write_series(path: Path, series: TiltSeries) -> None:
         if series.dose is not None:
             file.attrs["dose"] = series.dose
             file.attrs["dose_unit"] = "electron / angstrom**2 per projection"
-        images = file.create_dataset("images", data=_compact(series), chunks=(1, *series.image_shape), **STORAGE)
+        images = file.create_dataset("images", data=compact_images(series), chunks=(1, *series.image_shape), **STORAGE)
         images.attrs["axes"] = "tilt, x, y"
         images.attrs["unit"] = "electron" if series.kind == "counts" else "arbitrary"
         images.attrs["pixel_size"] = series.pixel_size
@@ -104,7 +104,8 @@ def file_format(path: Path) -> str | None:
         return str(value) if value in (SERIES_FORMAT, VOLUME_FORMAT) else None
 
 
-def _compact(series: TiltSeries) -> NDArray[Any]:
+def compact_images(series: TiltSeries) -> NDArray[Any]:
+    """The images of `series`: whole counts as the smallest unsigned integers that hold them, others as they are."""
     images = series.images
     if series.kind != "counts" or np.any(images != np.rint(images)) or images.max() >= 2**32:
         return images
