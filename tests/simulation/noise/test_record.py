@@ -3,9 +3,7 @@ import pytest
 
 from pann.core import InputError
 from pann.core.random import generator
-from pann.simulation import record
-from pann.simulation.noise import image_shifts, jittered_angles
-from pann.simulation.tilts import evenly_spaced, single_axis
+from pann.simulation.noise import image_shifts, jittered_angles, record
 
 FRACTIONS = np.full((4, 100, 100), 0.02)
 FRACTIONS[:, 50:, :] = 0.04
@@ -44,21 +42,9 @@ def test_negative_fractions_are_refused() -> None:
 
 
 def test_tilt_errors_and_shifts_have_their_size() -> None:
-    nominal = single_axis(70, 1)
+    nominal = np.stack([np.zeros(141), np.arange(-70, 71), np.zeros(141)], axis=1)
     errors = jittered_angles(nominal, 0.3, generator(1, "t")) - nominal
     assert np.abs(errors).max() <= 0.3
     assert errors.std() == pytest.approx(0.3 / np.sqrt(3), rel=0.1)
     np.testing.assert_array_equal(jittered_angles(nominal, 0.0, generator(1, "t")), nominal)
     assert image_shifts(5000, 0.1, generator(1, "s")).std() == pytest.approx(0.1, rel=0.05)
-
-
-def test_tilt_schemes() -> None:
-    np.testing.assert_allclose(single_axis(65, 5)[:, 1], np.arange(-65, 66, 5))
-    full = evenly_spaced(90, 36)[:, 1]
-    np.testing.assert_allclose(np.diff(full), 5)
-    assert full[-1] == 85
-    assert evenly_spaced(60, 21)[-1, 1] == 60
-    with pytest.raises(InputError, match="does not divide"):
-        single_axis(65, 7)
-    with pytest.raises(InputError, match="at least 2"):
-        evenly_spaced(60, 1)
