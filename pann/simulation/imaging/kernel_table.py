@@ -19,8 +19,24 @@ _FORMAT = 1
 
 def table_name(microscope: Microscope) -> str:
     """File name of the table for the energy, probe and detector of `microscope`; the source does not enter."""
+    return f"{setting_name(microscope)}.json"
+
+
+def setting_name(microscope: Microscope) -> str:
+    """Energy, probe, detector and the aberrations that are not zero, as part of a file name."""
     m = microscope
-    return f"adf_{m.energy / 1e3:g}kV_{m.semiangle:g}mrad_{m.inner:g}-{m.outer:g}mrad.json"
+    parts = [f"adf_{m.energy / 1e3:g}kV_{m.semiangle:g}mrad_{m.inner:g}-{m.outer:g}mrad"]
+    if m.astigmatism:
+        parts.append(f"C12_{m.astigmatism:g}A")
+    if m.coma:
+        parts.append(f"C21_{m.coma:g}A")
+    if m.astigmatism and m.coma:  # directions matter only relative to each other
+        parts.append(f"at_{(m.astigmatism_angle - m.coma_angle) % 180:g}deg")
+    if m.spherical:
+        parts.append(f"C30_{m.spherical:g}A")
+    if m.focal_spread:
+        parts.append(f"spread_{m.focal_spread:g}A")
+    return "_".join(parts)
 
 
 def cache_folder() -> Path:

@@ -28,6 +28,8 @@ _SAMPLING = 0.032
 """Of the waves [Å]."""
 _REFINEMENT = 4
 """The phase exp(i σ V) is computed on a grid this many times finer."""
+_AZIMUTHS = 8
+"""Directions over which a kernel is averaged where the probe is not round."""
 _N_GAUSSIANS = 3
 _REFERENCE_BLUR = 0.25
 """The fit weighs spatial frequencies as a source of this sigma [Å], the smallest usual one, passes them."""
@@ -65,7 +67,7 @@ def _phase_object(
     return phase_object[np.ix_(low, low)] / refinement**2
 
 
-class _IsolatedAtom:
+class IsolatedAtom:
     """Transmission function and probe of one atom in the middle of a periodic cell."""
 
     def __init__(self, number: int, microscope: Microscope) -> None:
@@ -83,28 +85,50 @@ class _IsolatedAtom:
         transform = _phase_object(factor, energy2sigma(microscope.energy), self.n, _REFINEMENT)
         # Band limit at 2/3 of Nyquist: no product of wave and transmission function folds back onto the detector.
         self.transmission = np.fft.ifft2(transform * (k <= frequencies.max() * 2 / 3))
-        self.aperture = (angles <= microscope.semiangle).astype(np.float64)
-        self.aperture /= np.sqrt(self.aperture.sum())
+        disc = (angles <= microscope.semiangle).astype(np.float64)
+        chi = microscope.aberration_phase(1e-3 * angles, np.arctan2(self.ky, self.kx))
+        self.aperture = disc * np.exp(-1j * chi) / np.sqrt(disc.sum())
+        self.defocus_phase = pi * wavelength * k**2
+        self.foci = microscope.focal_nodes()
+        is_round = microscope.astigmatism == 0 and microscope.coma == 0
+        self.azimuths = [0.0] if is_round else list(np.arange(_AZIMUTHS) * 2 * pi / _AZIMUTHS)
         self.annulus = (angles >= microscope.inner) & (angles <= microscope.outer)
 
-    def fraction(self, distance: float) -> float:
-        """Share of the electrons on the detector when the probe stands `distance` [Å] from the atom."""
-        probe = np.fft.ifft2(self.aperture * np.exp(-2j * pi * self.kx * distance), norm="ortho")
-        scattered = np.fft.fft2(probe * self.transmission, norm="ortho")
-        return float((np.abs(scattered[self.annulus]) ** 2).sum())
+    def fraction(self, distance: float, height: float = 0.0) -> float:
+        """Share of the electrons on the detector when the probe stands `distance` [Å] from the atom.
+
+        The atom lies `height` [Å] behind the focal plane. Means over the focal spread and over all directions.
+        """
+        total = 0.0
+        for offset, weight in self.foci:
+            aperture = self.aperture * np.exp(-1j * self.defocus_phase * (height - offset))
+            for azimuth in self.azimuths:
+                path = (self.kx * np.cos(azimuth) + self.ky * np.sin(azimuth)) * distance
+                probe = np.fft.ifft2(aperture * np.exp(-2j * pi * path), norm="ortho")
+                scattered = np.fft.fft2(probe * self.transmission, norm="ortho")
+                total += weight / len(self.azimuths) * float((np.abs(scattered[self.annulus]) ** 2).sum())
+        return total
+
+    def transfer(self, frequencies: NDArray[np.float64], height: float = 0.0) -> NDArray[np.float64]:
+        """Fourier transform of the radial profile at `frequencies` [1/Å], one at zero frequency."""
+        radii = np.linspace(0, 1, 48) ** 1.5 * (_BOX / 2)
+        fine = np.linspace(0, radii[-1], 2000)
+        dense = CubicSpline(radii, [self.fraction(r, height) for r in radii])(fine)
+        transfer = np.trapezoid(dense * fine * j0(2 * pi * frequencies[:, None] * fine), fine, axis=1)
+        return transfer / transfer[0]
 
     def cross_section(self) -> float:
         """Integral of `fraction` over the plane [Å²], exact: over all positions the plane waves of the probe do not
         interfere, each scatters |T(k' - k)|² from k to k'.
         """
         power = np.abs(np.fft.fft2(self.transmission) / self.n**2) ** 2
-        reached = np.fft.ifft2(np.fft.fft2(power) * np.fft.fft2(self.aperture**2)).real
+        reached = np.fft.ifft2(np.fft.fft2(power) * np.fft.fft2(np.abs(self.aperture) ** 2)).real
         return float(reached[self.annulus].sum() * _BOX**2)
 
 
 def _fit_gaussians(frequencies: NDArray[np.float64], transfer: NDArray[np.float64]) -> PointSpread:
     """Non-negative Gaussians whose sum has the radial `transfer` function, one at zero frequency [1/Å]."""
-    envelope = np.sqrt(frequencies + frequencies[1]) * np.exp(-2 * (pi * _REFERENCE_BLUR * frequencies) ** 2)
+    envelope = fit_envelope(frequencies)
     sum_rule = 30.0
 
     def solve(log_sigmas: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -129,12 +153,23 @@ def compute_kernel(number: int, microscope: Microscope) -> AtomKernel:
 
     Takes about a second. Raises InputError for elements without tabulated scattering factors.
     """
+    atom = isolated_atom(number, microscope)
+    frequencies = transferred_frequencies(microscope)
+    return AtomKernel(atom.cross_section(), _fit_gaussians(frequencies, atom.transfer(frequencies)))
+
+
+def isolated_atom(number: int, microscope: Microscope) -> IsolatedAtom:
+    """The atom of `compute_kernel`. Raises InputError for elements without tabulated scattering factors."""
     if not 1 <= number <= 103:
         raise InputError(f"no scattering factors for atomic number {number}: elements 1 to 103 are tabulated")
-    atom = _IsolatedAtom(number, microscope)
-    radii = np.linspace(0, 1, 48) ** 1.5 * (_BOX / 2)
-    fine = np.linspace(0, radii[-1], 2000)
-    dense = CubicSpline(radii, [atom.fraction(r) for r in radii])(fine)
-    frequencies = np.linspace(0, 2e-3 * microscope.semiangle / microscope.wavelength, 80)
-    transfer = np.trapezoid(dense * fine * j0(2 * pi * frequencies[:, None] * fine), fine, axis=1)
-    return AtomKernel(atom.cross_section(), _fit_gaussians(frequencies, transfer / transfer[0]))
+    return IsolatedAtom(number, microscope)
+
+
+def transferred_frequencies(microscope: Microscope) -> NDArray[np.float64]:
+    """Spatial frequencies [1/Å] that an ADF image holds, from 0 to 2 α / λ."""
+    return np.linspace(0, 2e-3 * microscope.semiangle / microscope.wavelength, 80)
+
+
+def fit_envelope(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of the fits in Fourier space: the area of each ring, and what the source passes."""
+    return np.sqrt(frequencies + frequencies[1]) * np.exp(-2 * (pi * _REFERENCE_BLUR * frequencies) ** 2)

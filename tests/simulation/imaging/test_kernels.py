@@ -8,11 +8,11 @@ import pytest
 from pann.core import InputError
 from pann.simulation import Microscope, atom_kernels
 from pann.simulation.imaging.kernel_table import shipped_microscopes, table_name
-from pann.simulation.imaging.kernels import _IsolatedAtom, compute_kernel
+from pann.simulation.imaging.kernels import IsolatedAtom, compute_kernel
 
 
 def test_cross_section_is_the_integral_of_the_image(microscope: Microscope) -> None:
-    atom = _IsolatedAtom(28, microscope)
+    atom = IsolatedAtom(28, microscope)
     radii = np.linspace(0, 4.9, 60)
     integral = 2 * np.pi * np.trapezoid([r * atom.fraction(r) for r in radii], radii)
     assert integral == pytest.approx(atom.cross_section(), rel=0.02)
@@ -21,14 +21,14 @@ def test_cross_section_is_the_integral_of_the_image(microscope: Microscope) -> N
 def test_z_exponent_and_cross_section_of_a_wide_detector() -> None:
     # Independent abTEM multislice scans: exponent 1.54 between Ni and Pt, 0.0219 Å² for Pt (40-198 mrad, 300 kV).
     wide = Microscope(outer=198)
-    sections = {number: _IsolatedAtom(number, wide).cross_section() for number in (28, 78)}
+    sections = {number: IsolatedAtom(number, wide).cross_section() for number in (28, 78)}
     assert log(sections[78] / sections[28]) / log(78 / 28) == pytest.approx(1.54, abs=0.04)
     assert sections[78] == pytest.approx(0.0219, rel=0.02)
 
 
 def test_gaussians_reproduce_the_blurred_profile(microscope: Microscope) -> None:
     """The image of a Pt atom behind a source of 0.25 Å, by convolution in two dimensions."""
-    atom, kernel = _IsolatedAtom(78, microscope), compute_kernel(78, microscope)
+    atom, kernel = IsolatedAtom(78, microscope), compute_kernel(78, microscope)
     axis = np.arange(-4, 4.01, 0.08)
     distance = np.hypot(axis[:, None], axis[None, :])
     radii = np.linspace(0, 5.0, 60)

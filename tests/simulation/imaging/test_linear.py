@@ -5,7 +5,7 @@ import torch
 from pann.core import AtomicModel, InputError
 from pann.core.geometry import index_to_position, project_positions
 from pann.simulation import Microscope, atom_kernels, series_psf, simulate_linear
-from pann.simulation.imaging.linear import splat_gaussians
+from pann.simulation.imaging.splat import splat_gaussians
 
 
 def test_one_gaussian_atom_has_the_closed_form() -> None:
@@ -44,7 +44,7 @@ def test_images_peak_where_the_geometry_projects_the_atoms(
 def test_blocks_do_not_change_the_images(monkeypatch: pytest.MonkeyPatch, three_atoms: AtomicModel) -> None:
     angles = np.linspace(-60, 60, 7)
     whole = simulate_linear(three_atoms, angles, (30, 30), 0.4, Microscope())
-    monkeypatch.setattr("pann.simulation.imaging.linear._CHUNK_VALUES", 1)
+    monkeypatch.setattr("pann.simulation.imaging.splat._CHUNK_VALUES", 1)
     np.testing.assert_allclose(simulate_linear(three_atoms, angles, (30, 30), 0.4, Microscope()), whole, rtol=1e-5)
 
 
