@@ -6,6 +6,7 @@ from pann.report.page import write_report
 from pann.report.panels import slices_figure, tilts_figure
 from pann.report.picture import model_picture
 from pann.report.render import render_spheres
+from pann.report.simulation_page import simulation_page
 
 __all__ = [
     "distances_figure",
@@ -15,6 +16,7 @@ __all__ = [
     "r_factor_figure",
     "render_spheres",
     "sigma_figure",
+    "simulation_page",
     "slices_figure",
     "tilts_figure",
     "write_report",

@@ -1,19 +1,16 @@
 """The report: one HTML page that needs no network and no second file."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
-from plotly.offline import get_plotlyjs
 
-import pann
 from pann.core.atomic_model import AtomicModel
 from pann.core.files import atomic_path
 from pann.core.tilt_series import TiltSeries
 from pann.core.volume import Volume
 from pann.report import sections
-from pann.report.html import escape
+from pann.report.document import document
 
 _CONTENTS = {
     "model": "Model",
@@ -74,35 +71,12 @@ def write_report(
     ]
     target = Path(path)
     with atomic_path(target) as partial:
-        partial.write_text(_page(title, series, "".join(body), scene=len(model) > 0), encoding="utf-8")
+        page = document(title, _subtitle(series), _CONTENTS, "".join(body), scene=len(model) > 0)
+        partial.write_text(page, encoding="utf-8")
     return target
 
 
-def _page(title: str, series: TiltSeries, body: str, scene: bool) -> str:
-    style = files("pann.report").joinpath("report.css").read_text(encoding="utf-8")
-    script = f"<script>{get_plotlyjs()}</script>" if scene else ""
-    links = "".join(f'<a href="#{key}">{label}</a>' for key, label in _CONTENTS.items())
+def _subtitle(series: TiltSeries) -> str:
     nx, ny = series.image_shape
     kind = "electron counts" if series.kind == "counts" else "processed images"
-    subtitle = f"{series.name}: {series.n_tilts} tilts of {nx} × {ny} pixels, {series.pixel_size:.4g} Å each, {kind}"
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>{style}</style>
-{script}
-</head>
-<body>
-<header>
-<h1>{escape(title)}</h1>
-<p class="subtitle">{escape(subtitle)}</p>
-<nav aria-label="Sections">{links}</nav>
-</header>
-<main>{body}</main>
-<footer>Written by PANN {escape(pann.__version__)}</footer>
-</body>
-</html>
-"""
+    return f"{series.name}: {series.n_tilts} tilts of {nx} × {ny} pixels, {series.pixel_size:.4g} Å each, {kind}"
