@@ -3,25 +3,19 @@
 F = Σ_pixels (∂μ/∂θ)(∂μ/∂θ)ᵀ / variance; the covariance of any unbiased estimate is at least F⁻¹ (Kay, Fundamentals of
 Statistical Signal Processing: Estimation Theory, 3.7). μ holds all atoms, so a neighbour's light always counts as
 noise. All parameters vary at once: overlapping atoms, intensities, background, scale, shift and PSF. For a small model
-F is formed and inverted. For a large one each atom's own block is inverted, and all are widened by one factor, the
-share of the trace of F⁻¹ that the blocks miss, estimated with random vectors z as the mean of zᵀ(F⁻¹ − B⁻¹)z
-(Hutchinson, Commun. Stat. Simul. 18, 1059, 1989; the blocks B serve as control variate).
+F is formed and inverted. For a large one each atom's own block is inverted, and what the rest adds is sampled
+(`pann.fitting.sampling`).
 """
 
 import torch
 from torch import Tensor
 
-from pann.core.random import generator
 from pann.fitting.image_model import Expansion
-from pann.fitting.newton import Constraint, Preconditioner, SharedSlopes, conjugate_gradients, symmetric_inverse
+from pann.fitting.newton import SharedSlopes, symmetric_inverse
 from pann.fitting.render import Renderer
+from pann.fitting.sampling import sampled_excess
 from pann.fitting.tiles import Chunk
 
-PROBES = 2
-"""Random vectors for the trace of large models: the factor is good to about 1 % of its excess over 1."""
-PROBE_SEED = 20240607
-PROBE_ACCURACY = 0.1
-"""Relative residual of their solves; the quadratic form is then good to 1 %, since its error is of second order."""
 GRAM_ELEMENTS = 2_000_000
 """Derivative values (atoms × parameters × pixels) formed at once."""
 GRAM_TILE = 16
@@ -37,7 +31,8 @@ def position_covariance(
     ----------
     inverse_variance : (n_tilts, nx, ny) of the pixels.
     prior_precision : (n_parameters,) of the free parameters.
-    full : invert the dense information of all atoms (memory: square of their number), else widened blocks.
+    full : invert the dense information of all atoms (memory: square of their number), else that of each atom and
+        sample what this misses.
     largest : standard deviation [Å] that stands for a direction in which the images do not hold the atom.
 
     Returns
@@ -49,7 +44,7 @@ def position_covariance(
     blocks[:, :3, :3] += _missing(blocks[:, :3, :3], largest**-2)
     if not full:
         covariance = symmetric_inverse(blocks)[:, :3, :3]
-        return covariance * _widening(expansion, inverse_variance, prior_precision, covariance)
+        return covariance + sampled_excess(expansion, inverse_variance, prior_precision, covariance)
     dense = _with_floor(atom_information(expansion, inverse_variance), blocks)
     dense = dense - _explained(expansion, inverse_variance, prior_precision)
     if expansion.layout.shifts:
@@ -57,26 +52,6 @@ def position_covariance(
     covariance = _inverse(dense, largest**-2)
     n = expansion.layout.n_atoms
     return covariance.reshape(n, size, n, size).diagonal(dim1=0, dim2=2).permute(2, 0, 1)[:, :3, :3].contiguous()
-
-
-def _widening(expansion: Expansion, inverse_variance: Tensor, prior_precision: Tensor, covariance: Tensor) -> float:
-    """Trace of the covariance of all positions when everything varies, over that of `covariance` (n_atoms, 3, 3)."""
-    layout = expansion.layout
-    random = generator(PROBE_SEED, "trace")
-    preconditioner = Preconditioner(expansion, inverse_variance, prior_precision)
-    everything = Constraint(layout, expansion.model.view, torch.ones_like(prior_precision))
-    excess = 0.0
-    for _ in range(PROBES):
-        signs = torch.as_tensor(random.choice([-1.0, 1.0], size=(layout.n_atoms, 3)), device=covariance.device)
-        probe = torch.zeros_like(prior_precision)
-        probe[: 3 * layout.n_atoms] = signs.reshape(-1)
-        solved = conjugate_gradients(
-            expansion, inverse_variance, -probe, preconditioner, prior_precision, everything, 0.0, PROBE_ACCURACY, 40
-        )
-        alone = torch.einsum("ni,nij,nj->", signs, covariance, signs)
-        excess += float(probe @ solved - alone) / PROBES
-    trace = float(covariance.diagonal(dim1=1, dim2=2).sum())
-    return max(1.0, 1 + excess / trace)
 
 
 def _inverse(dense: Tensor, least: float) -> Tensor:

@@ -76,8 +76,8 @@ def fit(
     min_distance : closest that two atoms may come [Å].
     tolerance : the fit ends when the remaining step is below this, in standard errors (root mean square).
     max_iterations : most steps of each stage.
-    covariance : "full" inverts the information of all parameters together, "blocks" that of each atom, widened by
-        what this misses on the whole (`pann.fitting.fisher`); "auto" takes the full one for fewer than
+    covariance : "full" inverts the information of all parameters together, "blocks" that of each atom and
+        samples what this misses (`pann.fitting.sampling`); "auto" takes the full one for fewer than
         `full_covariance_below` atoms; "none" leaves error bars and bound out.
     inflate : whether the covariance is multiplied by the reduced χ² where that exceeds 1: errors of the model, such as
         channelling, are then counted as if they were noise. Errors shared by many pixels are still underrated.

@@ -47,7 +47,7 @@ class FitResult:
     r_factor_signal : Σ|I − P| / Σ|I − b|, the background taken off.
     r_factor_per_tilt_before, r_factor_per_tilt : (n_tilts,) R-factor of each image, before and after.
     bound_pm : Cramér-Rao bound on the 3D RMSD [pm] at the fitted model, before inflation; NaN where not asked for.
-    bound_is_full : whether the whole information matrix was inverted, not blocks widened on average.
+    bound_is_full : whether the whole information matrix was inverted, not blocks with the rest sampled.
     deviance, n_pixels, n_parameters : of the final fit; the deviance per degree of freedom of counts is 1 only where
         they are not few.
     reduced_chi2 : Pearson χ² per degree of freedom over the pixels that show atoms.

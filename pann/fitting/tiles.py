@@ -11,8 +11,9 @@ from math import ceil
 import torch
 from torch import Tensor
 
-CHUNK_ELEMENTS = 1_000_000
-"""Profile values of one axis (tiles × atoms × tile width) that one chunk may hold: this bounds the memory of a pass."""
+CHUNK_ELEMENTS = 300_000
+"""Profile values of one axis (tiles × atoms × tile width) that one chunk may hold: the temporaries of a pass (about
+1 MB each) then stay in the cache of the processor, which is a third faster than chunks three times as large."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ class Tiling:
 
 
 def tile_width(radius: float) -> int:
-    """Side of a tile [pixels] for atoms of `radius` [pixels]: a multiple of 8, about four radii.
+    """Side of a tile [pixels] for atoms of `radius` [pixels]: a multiple of 8, about three radii.
 
     Smaller tiles repeat the profile of an atom in more tiles, larger ones multiply more zeros; the minimum is flat.
     """
-    return min(max(8 * round(radius / 2), 16), 64)
+    return min(max(8 * round(3 * radius / 8), 16), 64)
 
 
 def build_tiling(centres: Tensor, radius: float, shape: tuple[int, int], width: int | None = None) -> Tiling:
