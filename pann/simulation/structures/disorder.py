@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from pann.core.atomic_model import AtomicModel
@@ -50,9 +50,12 @@ def strained(positions: NDArray[np.float64], amount: float, rng: np.random.Gener
     return positions @ (np.eye(3) + (strain + strain.T) / 2)
 
 
-def displaced(positions: NDArray[np.float64], sigma: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Positions with independent Gaussian displacements of standard deviation `sigma` [Å] per coordinate."""
-    return positions + sigma * rng.normal(size=positions.shape)
+def displaced(positions: NDArray[np.float64], sigma: ArrayLike, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Positions with independent Gaussian displacements of standard deviation `sigma` [Å] per coordinate.
+
+    `sigma` is a number, or (n, 1) one for each atom.
+    """
+    return positions + np.asarray(sigma) * rng.normal(size=positions.shape)
 
 
 def keep_apart(positions: NDArray[np.float64], minimum: float = MINIMUM_DISTANCE) -> NDArray[np.bool_]:

@@ -17,11 +17,12 @@ from pann.simulation.structures.particles import (
     glass_particle,
     network_particle,
 )
-from pann.simulation.structures.shapes import SHAPES, random_rotation
+from pann.simulation.structures.shapes import random_rotation
 
 FAMILIES = ("crystal", "ordered", "bicrystal", "cluster", "compound", "glass", "network")
 """Kinds of particles that `random_particle` makes."""
 
+_SHAPES = ("sphere", "ellipsoid", "rough", "polyhedron")
 _METALS = ("fcc", "bcc", "hcp")
 _ORDERED = ("l10", "l12", "b2")
 _ANIONS = (7, 8, 9, 16)
@@ -107,7 +108,7 @@ def random_particle(
     if not elements or n_atoms < 2:
         raise InputError(f"structure: {len(elements)} elements and {n_atoms} atoms: give at least one and two")
     fractions = rng.dirichlet(np.full(len(elements), 3.0))
-    shape = str(rng.choice(SHAPES))
+    shape = str(rng.choice(_SHAPES))
     if family == "compound":
         positions, numbers, bond = _compound(elements, n_atoms, shape, rng)
     elif family == "glass":

@@ -1,9 +1,7 @@
-"""Amorphous structures: random points relaxed by simple pair potentials."""
-
-from math import pi
+"""Random packings: points moved by simple pair potentials."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 _STEPS = 60
@@ -16,7 +14,8 @@ def random_ball(n_atoms: int, radius: float, rng: np.random.Generator) -> NDArra
     return directions * radius * rng.random((n_atoms, 1)) ** (1 / 3)
 
 
-def _into_ball(positions: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+def into_ball(positions: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    """Positions with those outside the ball of `radius` [Å] moved onto its surface."""
     distance = np.linalg.norm(positions, axis=1, keepdims=True)
     return positions * np.minimum(1, radius / np.maximum(distance, 1e-9))
 
@@ -41,53 +40,39 @@ def dense_packing(
     positions = random_ball(len(radii), ball, rng)
     for _ in range(_STEPS):
         pairs = cKDTree(positions).query_pairs(2 * radii.max(), output_type="ndarray")
-        step = _separation(positions, pairs, radii[pairs].sum(axis=1), 0.45)
-        positions = _into_ball(positions + step, ball)
+        step = push_apart(positions, pairs, radii[pairs].sum(axis=1), 0.45)
+        positions = into_ball(positions + step, ball)
     return positions, ball
 
 
-def tetrahedral_network(
-    n_atoms: int, bond: float, rng: np.random.Generator, density: float = 0.65
-) -> tuple[NDArray[np.float64], float]:
-    """Random network in which most atoms have four neighbours: amorphous silicon and its like.
-
-    The four nearest neighbours are drawn to the bond length, all others pushed beyond 1.5 bonds (second neighbours of a
-    tetrahedral network sit at 1.63 bonds).
-
-    Parameters
-    ----------
-    bond : [Å]; 2.35 in silicon.
-    density : atoms per bond³; 0.65 in diamond structures.
-
-    Returns
-    -------
-    (n, 3) positions [Å] and the radius of the ball [Å].
-    """
-    ball = float((3 * n_atoms / (4 * pi * density)) ** (1 / 3) * bond)
-    positions = random_ball(n_atoms, ball, rng)
-    shell = 1.5 * bond
-    for _ in range(_STEPS):
-        tree = cKDTree(positions)
-        pairs = tree.query_pairs(shell, output_type="ndarray")
-        step = _separation(positions, pairs, np.full(len(pairs), bond), 0.45)
-        step += _separation(positions, pairs, np.full(len(pairs), shell), 0.05)
-        distances, neighbours = tree.query(positions, k=min(5, n_atoms))
-        offsets = positions[neighbours[:, 1:]] - positions[:, None]
-        stretch = 1 - bond / np.maximum(distances[:, 1:], 1e-6)
-        step += 0.15 * (offsets * stretch[..., None]).sum(axis=1)
-        positions = _into_ball(positions + step, ball)
-    return positions, ball
-
-
-def _separation(
-    positions: NDArray[np.float64], pairs: NDArray[np.int64], lengths: NDArray[np.float64], rate: float
+def push_apart(
+    positions: NDArray[np.float64], pairs: NDArray[np.int64], lengths: NDArray[np.float64], rate: ArrayLike
 ) -> NDArray[np.float64]:
     """Steps (n, 3) [Å] that move the `pairs` (m, 2) closer than `lengths` (m,) [Å] apart by `rate` of the overlap."""
-    step = np.zeros_like(positions)
+    return _steps(positions, pairs, lengths, rate, closer=False)
+
+
+def pull(
+    positions: NDArray[np.float64], pairs: NDArray[np.int64], lengths: NDArray[np.float64], rate: ArrayLike
+) -> NDArray[np.float64]:
+    """Steps (n, 3) [Å] that move the `pairs` (m, 2) towards `lengths` (m,) [Å] apart by `rate` of the misfit."""
+    return _steps(positions, pairs, lengths, rate, closer=True)
+
+
+def _steps(
+    positions: NDArray[np.float64],
+    pairs: NDArray[np.int64],
+    lengths: NDArray[np.float64],
+    rate: ArrayLike,
+    closer: bool,
+) -> NDArray[np.float64]:
     offsets = positions[pairs[:, 1]] - positions[pairs[:, 0]]
     distances = np.maximum(np.linalg.norm(offsets, axis=1), 1e-3)
-    push = offsets * (0.5 * rate * np.maximum(lengths / distances - 1, 0))[:, None]
+    misfit = lengths / distances - 1
+    push = offsets * (0.5 * np.asarray(rate) * (misfit if closer else np.maximum(misfit, 0)))[:, None]
     push = np.clip(push, -0.5, 0.5)
-    np.add.at(step, pairs[:, 1], push)
-    np.subtract.at(step, pairs[:, 0], push)
+    step = np.empty_like(positions)
+    for axis in range(3):
+        moved = np.bincount(pairs[:, 1], push[:, axis], len(positions))
+        step[:, axis] = moved - np.bincount(pairs[:, 0], push[:, axis], len(positions))
     return step

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pann.core.errors import InputError
 from pann.simulation.structures.crystals import crystal_sites, prototype
 from pann.simulation.structures.disorder import keep_apart
-from pann.simulation.structures.packing import dense_packing, tetrahedral_network
+from pann.simulation.structures.network import tetrahedral_network
+from pann.simulation.structures.packing import dense_packing
 from pann.simulation.structures.shapes import Level, random_rotation, random_shape
 
 Sites = tuple[NDArray[np.float64], NDArray[np.int64]]
@@ -83,5 +84,5 @@ def glass_particle(numbers: NDArray[np.int64], shape: str, rng: np.random.Genera
 
 def network_particle(bond: float, n_atoms: int, shape: str, rng: np.random.Generator) -> Sites:
     """An amorphous tetrahedral network (silicon-like), cut out of a larger ball."""
-    positions, _ = tetrahedral_network(ceil(1.3 * n_atoms), bond, rng)
+    positions, _, _ = tetrahedral_network(ceil(1.3 * n_atoms), bond, rng)
     return cut((positions, np.zeros(len(positions), dtype=np.int64)), random_shape(shape, rng), n_atoms)
