@@ -20,8 +20,8 @@ from pann.core.tilt_series import TiltSeries
 from pann.simulation.imaging.prism import PrismOptions, prism_projection
 from pann.simulation.microscope import Microscope
 from pann.simulation.structures.alloys import by_order
-from pann.simulation.structures.crystals import crystal_sites
 from pann.simulation.structures.disorder import displaced, keep_after_roughening, keep_apart
+from pann.simulation.structures.lattices import crystal_sites
 from pann.simulation.structures.orientation import angle_to_zone_axis, off_zone_axes
 from pann.simulation.structures.shapes import random_shape
 

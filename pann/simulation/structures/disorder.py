@@ -1,13 +1,8 @@
-"""Departures from the perfect crystal: vacancies, rough surfaces, strain, displaced atoms."""
-
-from dataclasses import dataclass
+"""Departures from the perfect crystal: missing atoms, strain, displaced atoms, and atoms too close to each other."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
-
-from pann.core.atomic_model import AtomicModel
-from pann.core.errors import InputError
 
 MINIMUM_DISTANCE = 1.5
 """Shortest distance [Å] between two atoms that a simulated structure may hold."""
@@ -66,44 +61,3 @@ def keep_apart(positions: NDArray[np.float64], minimum: float = MINIMUM_DISTANCE
             if keep[i] and keep[j]:
                 keep[j] = False
     return keep
-
-
-@dataclass(frozen=True)
-class Disorder:
-    """Upper limits of random disorder.
-
-    Attributes
-    ----------
-    vacancies : share of the atoms missing.
-    roughness : share of the surface atoms missing.
-    strain : standard deviation of the components of a homogeneous strain.
-    displacement : standard deviation of static displacements along each axis [Å].
-    """
-
-    vacancies: float
-    roughness: float
-    strain: float
-    displacement: float
-
-    def __post_init__(self) -> None:
-        for name, most in (("vacancies", 0.9), ("roughness", 0.9), ("strain", 0.2), ("displacement", 0.5)):
-            if not 0 <= getattr(self, name) <= most:
-                raise InputError(f"disorder: {name} is {getattr(self, name)}: expected a number from 0 to {most}")
-
-
-def disturb(model: AtomicModel, bond: float, limits: Disorder, rng: np.random.Generator) -> AtomicModel:
-    """`model` with random disorder up to `limits`, centred at zero, without atoms closer than `MINIMUM_DISTANCE`.
-
-    Parameters
-    ----------
-    bond : nearest-neighbour distance [Å]; it tells surface atoms from inner ones.
-    """
-    model = model.select(keep_after_vacancies(len(model), rng.uniform(0, limits.vacancies), rng))
-    model = model.select(keep_after_roughening(model.positions, 1.2 * bond, rng.uniform(0, limits.roughness), rng))
-    positions = strained(model.positions, rng.uniform(0, limits.strain), rng)
-    positions = displaced(positions, rng.uniform(0, limits.displacement), rng)
-    apart = keep_apart(positions)
-    if not apart.any():
-        raise InputError("structure: disorder left no atom: ask for more atoms or less disorder")
-    positions = positions[apart]
-    return model.select(apart).replace(positions=positions - positions.mean(axis=0))

@@ -144,3 +144,25 @@ PROTOTYPES: dict[str, Lattice] = {
 Sublattice 0 of l12 is the majority; the last sublattice of rocksalt, zincblende, fluorite and perovskite (A, B, X) is
 the anion's.
 """
+
+
+def crystal_sites(
+    name: str,
+    neighbour_distance: float,
+    radius: float,
+    rotation: ArrayLike | None = None,
+    origin: ArrayLike = (0, 0, 0),
+) -> Sites:
+    """Sites of a prototype within `radius` of zero.
+
+    Parameters
+    ----------
+    name : key of `PROTOTYPES`.
+    neighbour_distance : shortest distance between sites [Å].
+    radius : [Å].
+    rotation : (3, 3) matrix from crystal axes to the frame of the particle.
+    origin : fractional coordinates of the point of the cell that lies at zero.
+    """
+    lattice = PROTOTYPES[name]
+    positions, sublattices = lattice.stretched(neighbour_distance / lattice.bond).ball(radius, origin)
+    return positions if rotation is None else positions @ np.asarray(rotation, dtype=np.float64).T, sublattices
