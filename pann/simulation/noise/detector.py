@@ -63,7 +63,7 @@ def detected(
     gain, read_noise, offset = (float(values[f"detector_{name}"]) for name in ("gain", "read_noise", "offset"))
     if (gain, read_noise, offset) == (1, 0, 0):
         return electrons, "counts" if poisson else "intensity"
-    images = np.float32(gain) * electrons + np.float32(offset * float(expected.max()))
+    images = np.float32(gain) * electrons.astype(np.float32) + np.float32(offset * float(expected.max()))
     if read_noise > 0:
         images += np.float32(read_noise) * readout.standard_normal(images.shape, dtype=np.float32)
-    return images.astype(np.float32), "intensity"
+    return images, "intensity"

@@ -15,6 +15,9 @@ from pann.simulation.noise.detector import detected
 from pann.simulation.noise.effect import Values
 from pann.simulation.noise.warp import warped
 
+MOST_ELECTRONS = 1e9
+"""Most electrons that a pixel may expect: counts are stored in 32 bits."""
+
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
@@ -114,6 +117,10 @@ class Drawn:
         electrons = np.asarray(expected)
         if electrons.ndim != 3 or not electrons.min() >= 0:
             raise InputError("noise: expected (n_tilts, nx, ny) electrons per pixel, none of them negative")
+        if electrons.max() > MOST_ELECTRONS:
+            raise InputError(
+                f"noise: {electrons.max():.2g} electrons in a pixel: at most {MOST_ELECTRONS:g}; lower dose"
+            )
         if isinstance(rng, np.random.Generator):
             shot, readout = rng.spawn(2)
         else:

@@ -18,24 +18,26 @@ def is_undistorted(values: Values) -> bool:
     return not any(np.any(values[name]) for name in zero) and bool(np.all(values["magnification"] == 1))
 
 
-def sampled_points(
-    values: Values, tilt: int, image_shape: tuple[int, int], pixel_size: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where on the undistorted image each pixel of image `tilt` was taken: x and y, both (nx, ny) [Å].
+def sampled_points(values: Values, tilt: int, image_shape: tuple[int, int], pixel_size: float) -> NDArray[np.float64]:
+    """Where on the undistorted image each pixel of image `tilt` was taken: fractional indices (2, nx, ny).
 
     The beam is at the place of the pixel plus flyback and jitter. The sample lies at its shift plus drift, turned and
-    magnified about the centre; undoing these leads from the beam to a point of the undistorted image.
+    magnified about the centre; undoing these leads from the beam to a point of the undistorted image. Both coordinates
+    are sums of a term by column (along the fast axis) and one by line.
     """
     nx, ny = image_shape
-    pixels = np.arange(nx)
     decay = max(float(values["flyback_share"]) * nx, 1e-9)
-    late = float(values["flyback_amplitude"]) * np.exp(-pixels / decay)
+    late = float(values["flyback_amplitude"]) * np.exp(-np.arange(nx) / decay)
     line = values["jitter"][tilt] - values["drift"][tilt] - values["shift"][tilt]
-    x = (pixel_coordinates(nx, pixel_size) + late)[:, None] + line[:, 0]
-    y = pixel_coordinates(ny, pixel_size) + line[:, 1]
+    by_column = pixel_coordinates(nx, pixel_size) + late
+    by_line = pixel_coordinates(ny, pixel_size) + line[:, 1]
     turn = np.deg2rad(values["rotation"][tilt])
-    cosine, sine = np.cos(turn) / values["magnification"][tilt], np.sin(turn) / values["magnification"][tilt]
-    return cosine * x + sine * y, cosine * y - sine * x
+    per_pixel = 1 / (values["magnification"][tilt] * pixel_size)
+    cosine, sine = np.cos(turn) * per_pixel, np.sin(turn) * per_pixel
+    points = np.empty((2, nx, ny))
+    np.add.outer(cosine * by_column + nx // 2, cosine * line[:, 0] + sine * by_line, out=points[0])
+    np.add.outer(-sine * by_column + ny // 2, cosine * by_line - sine * line[:, 0], out=points[1])
+    return points
 
 
 def warped(fractions: NDArray[np.floating], values: Values, pixel_size: float) -> NDArray[np.floating]:
@@ -46,13 +48,8 @@ def warped(fractions: NDArray[np.floating], values: Values, pixel_size: float) -
     """
     if is_undistorted(values):
         return fractions
-    nx, ny = fractions.shape[1:]
     out = np.empty_like(fractions)
-    points = np.empty((2, nx, ny))
     for tilt, image in enumerate(fractions):
-        points[0], points[1] = sampled_points(values, tilt, (nx, ny), pixel_size)
-        points /= pixel_size
-        points[0] += nx // 2
-        points[1] += ny // 2
+        points = sampled_points(values, tilt, image.shape, pixel_size)
         map_coordinates(image, points, output=out[tilt], order=SPLINE_ORDER, mode="nearest")
     return np.maximum(out, 0, out=out)

@@ -114,3 +114,5 @@ def test_impossible_doses_and_expectations_are_refused() -> None:
         drawn.recorded(-FLAT, 0)
     with pytest.raises(InputError, match="negative"):
         drawn.recorded(FLAT * np.nan, 0)
+    with pytest.raises(InputError, match="lower dose"):
+        drawn.recorded(FLAT * 1e12, 0)
