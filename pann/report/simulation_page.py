@@ -107,6 +107,7 @@ def _summary(value: Any) -> str:
         return f"{len(array)} values"
     if not array.size:
         return "none"
+    array = array.astype(np.float64)
     if array.ndim == 0 or np.ptp(array) == 0:
         return _number(float(array.flat[0]))
     rms = float(np.sqrt(np.mean(array**2)))

@@ -1,6 +1,7 @@
 """One draw of all distortions, and how it turns noise-free fractions into recorded images."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,17 +128,18 @@ class Drawn:
             shot, readout = (generator(rng, "noise", name, self.index) for name in ("shot", "readout"))
         return detected(self.values, electrons, shot, readout)
 
-    def truth(self) -> dict[str, NDArray[np.float64] | NDArray[np.float32] | NDArray[np.int64] | float]:
+    def truth(self) -> dict[str, NDArray[Any] | float]:
         """Everything that was drawn, by name: numbers, and small arrays by tilt, by scan line or by changed atom.
 
-        Lines (`jitter`, `drift`) are float32. What each holds is said by the `draw` of its effect.
+        What each holds is said by the `draw` of its effect. Values by scan line (`jitter`, `drift`), the largest part,
+        have half precision (float16, better than 0.001 Å up to 2 Å); `values` has them in full.
         """
-        named: dict[str, NDArray[np.float64] | NDArray[np.float32] | NDArray[np.int64] | float] = {}
+        named: dict[str, NDArray[Any] | float] = {}
         for name, value in self.values.items():
             if value.ndim == 0:
                 named[name] = float(value)
             else:
-                named[name] = value.astype(np.float32) if value.ndim == 3 else value
+                named[name] = value.astype(np.float16) if value.ndim == 3 else value
         return named
 
     def _checked(self, fractions: ArrayLike) -> NDArray[np.floating]:

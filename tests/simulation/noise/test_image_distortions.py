@@ -58,7 +58,7 @@ def test_rotation_turns_x_towards_y() -> None:
 def test_jitter_has_its_rms_and_correlation() -> None:
     wide = (4, 4000)
     drawn = with_effects(jitter={"rms": 0.2, "correlation": 3}).draw(1, 0, MODEL, ANGLES, wide, PIXEL)
-    jitter = drawn.truth()["jitter"]
+    jitter = drawn.values["jitter"]
     assert jitter.shape == (len(ANGLES), 4000, 2)
     np.testing.assert_allclose(jitter.std(axis=(0, 1)), 0.2, rtol=0.03)
     assert np.mean(jitter[:, 1:] * jitter[:, :-1]) / 0.2**2 == pytest.approx(exp(-1 / 3), abs=0.03)
@@ -68,7 +68,7 @@ def test_jitter_has_its_rms_and_correlation() -> None:
 def test_jitter_moves_whole_lines_against_the_beam() -> None:
     fractions = gaussians(ATOM)
     drawn = draw(with_effects(jitter={"rms": 0.2, "correlation": 0}))
-    jitter = drawn.truth()["jitter"].copy()
+    jitter = drawn.values["jitter"].copy()
     drawn.values["jitter"][:, :, 1] = 0  # along the lines alone, so that each line keeps its own content
     lines = drawn.distorted(fractions, PIXEL)
     row = SHAPE[1] // 2 + round(ATOM[0, 1] / PIXEL)
@@ -78,7 +78,7 @@ def test_jitter_moves_whole_lines_against_the_beam() -> None:
 
 def test_drift_is_centred_and_moves_the_particle_with_it() -> None:
     drawn = draw(with_effects(drift={"linear": 2.0, "walk": 0.0}))
-    drift = drawn.truth()["drift"]
+    drift = drawn.values["drift"]
     np.testing.assert_allclose(drift.mean(axis=1), 0, atol=1e-6)
     length = np.linalg.norm(drift[:, -1] - drift[:, 0], axis=1)
     assert length.mean() == pytest.approx(2.0, rel=0.4)
@@ -90,7 +90,7 @@ def test_drift_is_centred_and_moves_the_particle_with_it() -> None:
 
 def test_a_random_walk_spreads_as_configured() -> None:
     drawn = with_effects(drift={"linear": 0.0, "walk": 0.5}).draw(1, 0, MODEL, np.zeros(400), (2, 50), PIXEL)
-    drift = drawn.truth()["drift"]
+    drift = drawn.values["drift"]
     assert (drift[:, -1] - drift[:, 0]).std() == pytest.approx(0.5 * np.sqrt(49 / 50), rel=0.1)
 
 
