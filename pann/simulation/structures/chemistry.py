@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from pann.simulation.structures.alloys import by_order, ordered, random_alloy
 from pann.simulation.structures.disorder import coordination
-from pann.simulation.structures.options import Amounts, Elements, Real, Vector, Word
+from pann.simulation.structures.element_options import Amounts, Elements
+from pann.simulation.structures.options import Real, Vector, Word
 from pann.simulation.structures.particle import Composition, Particle
 from pann.simulation.structures.registry import Registry
 from pann.simulation.structures.shapes import random_rotation

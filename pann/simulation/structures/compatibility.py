@@ -9,9 +9,10 @@ from pann.core.errors import ConfigError
 from pann.simulation.structures.chemistry import CHEMISTRY
 from pann.simulation.structures.compounds import COMPOUNDS, compound
 from pann.simulation.structures.disorder import MINIMUM_DISTANCE
+from pann.simulation.structures.element_options import Elements
 from pann.simulation.structures.files import read_lattice, read_model
 from pann.simulation.structures.lattices import PROTOTYPES, Lattice
-from pann.simulation.structures.options import Elements, is_list
+from pann.simulation.structures.options import is_list
 from pann.simulation.structures.orientation import ORIENTATIONS
 from pann.simulation.structures.planar import PLANAR
 from pann.simulation.structures.shapes import SHAPES

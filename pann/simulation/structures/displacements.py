@@ -8,7 +8,8 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from pann.simulation.structures.disorder import displaced, strained
-from pann.simulation.structures.options import ByElement, Option, Real
+from pann.simulation.structures.element_options import ByElement
+from pann.simulation.structures.options import Option, Real
 from pann.simulation.structures.registry import Kind
 
 _OPTIONS: dict[str, Option] = {

@@ -18,8 +18,9 @@ from pann.io.reading import readable
 from pann.simulation.structures.bonds import typical_distance
 from pann.simulation.structures.compounds import nearest_distances
 from pann.simulation.structures.cutting import cut
+from pann.simulation.structures.element_options import Elements
 from pann.simulation.structures.lattices import PROTOTYPES, Lattice
-from pann.simulation.structures.options import Elements, Real, Text
+from pann.simulation.structures.options import Real, Text
 from pann.simulation.structures.particle import Particle, Request
 from pann.simulation.structures.sites import SITES
 

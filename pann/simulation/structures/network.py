@@ -122,4 +122,6 @@ def silica_network(
         step += push_apart(positions, across, np.full(len(across), 2.9), 0.3)
         step += push_apart(positions, near, np.full(len(near), 2.6), 0.3)
         positions = positions + step
+    for _ in range(10):
+        positions = positions + pull(positions, links, np.full(len(links), si_o), 0.35)
     return positions[:n_silicon], positions[n_silicon:], bonds

@@ -4,23 +4,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
+from numbers import Real as Number
 from typing import Any
 
 import numpy as np
 
-from pann.core.elements import atomic_number
-from pann.core.errors import ConfigError, InputError
+from pann.core.errors import ConfigError
 
 REQUIRED: Any = object()
 """Default of an option that has none."""
-
-METALS: tuple[str, ...] = (
-    *("Li", "Be", "Na", "Mg", "Al", "K", "Ca", "Sc", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Ga", "Ge"),
-    *("Rb", "Sr", "Y", "Zr", "Nb", "Mo", "Ru", "Rh", "Pd", "Ag", "Cd", "In", "Sn", "Cs", "Ba", "La", "Ce", "Pr", "Nd"),
-    *("Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu", "Hf", "Ta", "W", "Re", "Os", "Ir", "Pt", "Au", "Tl"),
-    *("Pb", "Bi"),
-)
-"""Elements that ``from: metals`` draws an alloy from."""
 
 
 def unknown_name(where: str, name: object, known: Iterable[str]) -> ConfigError:
@@ -83,7 +75,7 @@ class Real(Option):
         numbers = list(value) if is_list(value) and len(value) == 2 else [value]
         kind = "whole number" if self.whole else "number"
         for number in numbers:
-            right = isinstance(number, (int, float)) and not isinstance(number, bool) and isfinite(number)
+            right = isinstance(number, Number) and not isinstance(number, bool) and isfinite(number)
             if not right or (self.whole and number != int(number)) or not self.low <= number <= self.high:
                 raise ConfigError(
                     f"{where} is {value!r}: expected a {kind} from {self.low:g} to {self.high:g}, "
@@ -138,7 +130,7 @@ class Vector(Option):
         if isinstance(self.default, str | None) and value == self.default:
             return
         right = is_list(value) and len(value) == 3
-        if not right or not all(isinstance(item, (int, float)) for item in value) or not any(value):
+        if not right or not all(isinstance(item, Number) for item in value) or not any(value):
             raise ConfigError(f"{where} is {value!r}: expected three numbers, not all zero, such as [1, 1, 0]")
 
     def draw(self, value: Any, rng: np.random.Generator) -> list[float] | str | None:
@@ -160,137 +152,3 @@ class Text(Option):
     def draw(self, value: Any, rng: np.random.Generator) -> str | None:
         """See `Option.draw`."""
         return value
-
-
-def check_symbol(where: str, symbol: Any) -> None:
-    """Raise ConfigError, with the nearest symbols, unless `symbol` names an element."""
-    try:
-        atomic_number(symbol)
-    except InputError as error:
-        raise ConfigError(f"{where}: {error}") from error
-
-
-class Elements(Option):
-    """Symbols, or ``{choose: [low, high], from: [symbols]}`` to draw an alloy; ``from: metals`` is the whole table."""
-
-    def __init__(self, default: Any = REQUIRED) -> None:
-        self.default = default
-
-    def check(self, where: str, value: Any) -> None:
-        """See `Option.check`."""
-        if value is None and self.default is None:
-            return
-        if isinstance(value, Mapping):
-            check_keys(where, value, ("choose", "from"))
-            table = value.get("from")
-            if table != "metals" and not is_list(table):
-                raise ConfigError(f"{where}.from is {table!r}: expected a list of symbols, or metals")
-            symbols = self._table(value)
-            Real(1, len(symbols), whole=True).check(f"{where}.choose", value.get("choose"))
-        elif is_list(value) and len(value):
-            symbols = list(value)
-        else:
-            raise ConfigError(f"{where} is {value!r}: expected symbols such as [Co, Pt], or {{choose: 2, from: [..]}}")
-        for symbol in symbols:
-            check_symbol(where, symbol)
-        if len(set(symbols)) < len(symbols):
-            raise ConfigError(f"{where} names an element twice: {', '.join(map(str, symbols))}")
-
-    def draw(self, value: Any, rng: np.random.Generator) -> list[str] | None:
-        """See `Option.draw`."""
-        if not isinstance(value, Mapping):
-            return None if value is None else [str(symbol) for symbol in value]
-        table = self._table(value)
-        count = int(Real(1, len(table), whole=True).draw(value["choose"], rng) or 1)
-        return [str(symbol) for symbol in rng.choice(table, size=count, replace=False)]
-
-    @staticmethod
-    def _table(value: Mapping[str, Any]) -> list[str]:
-        return list(METALS) if value["from"] == "metals" else [str(symbol) for symbol in value["from"]]
-
-    def most(self, value: Any) -> int:
-        """Largest number of elements that a checked `value` may give."""
-        if not isinstance(value, Mapping):
-            return len(value)
-        return int(np.max(value["choose"]))
-
-
-class Amounts(Option):
-    """A list of amounts >= 0, each a number or a range; or None."""
-
-    default = None
-
-    def check(self, where: str, value: Any) -> None:
-        """See `Option.check`."""
-        if value is None:
-            return
-        if not is_list(value) or not len(value):
-            raise ConfigError(f"{where} is {value!r}: expected one share for each element, such as [0.5, 0.5]")
-        for index, item in enumerate(value):
-            Real(0, 1e6).check(f"{where}[{index}]", item)
-        if not sum(np.max(item) for item in value) > 0:
-            raise ConfigError(f"{where} is {value!r}: the shares must not all be zero")
-
-    def draw(self, value: Any, rng: np.random.Generator) -> list[float] | None:
-        """See `Option.draw`."""
-        return None if value is None else [float(Real(0, 1e6).draw(item, rng) or 0.0) for item in value]
-
-
-class ByElement(Option):
-    """A number or range for every element alike, or a mapping from symbols to numbers or ranges.
-
-    The drawn value keeps that form: each element draws a number of its own when the elements are known.
-    """
-
-    def __init__(self, low: float, high: float, default: Any = REQUIRED) -> None:
-        self.number, self.default = Real(low, high), default
-
-    def check(self, where: str, value: Any) -> None:
-        """See `Option.check`."""
-        if not isinstance(value, Mapping):
-            self.number.check(where, value)
-            return
-        for symbol, item in value.items():
-            check_symbol(where, symbol)
-            self.number.check(f"{where}.{symbol}", item)
-
-    def draw(self, value: Any, rng: np.random.Generator) -> Any:
-        """See `Option.draw`."""
-        return value
-
-
-class Facets(Option):
-    """Distances or surface energies by Miller indices: ``{"111": 1.0, "100": [1.0, 1.2]}``."""
-
-    def __init__(self, default: Any = REQUIRED) -> None:
-        self.default = default
-
-    def check(self, where: str, value: Any) -> None:
-        """See `Option.check`."""
-        if not isinstance(value, Mapping) or not value:
-            raise ConfigError(f"{where} is {value!r}: expected distances by Miller indices, such as {{'111': 1.0}}")
-        for key, item in value.items():
-            miller_indices(where, key)
-            Real(1e-3, 1e3).check(f"{where}.{key}", item)
-
-    def draw(self, value: Any, rng: np.random.Generator) -> dict[str, float]:
-        """See `Option.draw`."""
-        return {str(key): float(Real(1e-3, 1e3).draw(item, rng) or 0.0) for key, item in value.items()}
-
-
-def miller_indices(where: str, key: Any) -> tuple[int, int, int]:
-    """(h, k, l) of digits such as "111", "1-10", and of the four "10-11" of hexagonal crystals."""
-    text, indices, sign = str(key).replace(" ", ""), [], 1
-    for letter in text:
-        if letter == "-":
-            sign = -1
-        elif letter.isdigit():
-            indices.append(sign * int(letter))
-            sign = 1
-        else:
-            break
-    if len(indices) == 4 and indices[0] + indices[1] + indices[2] == 0:
-        del indices[2]
-    if len(indices) != 3 or not any(indices) or sum(map(str.isdigit, text)) + text.count("-") != len(text):
-        raise ConfigError(f"{where}: {key!r} are no Miller indices: write them as '111', '1-10' or '10-10'")
-    return indices[0], indices[1], indices[2]

@@ -28,11 +28,10 @@ _ON_PLANE = 1e-3
 def _heights(
     block: Block, normal: NDArray[np.float64], number: int, size: float, rng: np.random.Generator
 ) -> list[float]:
-    """Sorted heights of `number` planes through atoms, near random places in the inner part of the particle."""
-    levels = np.unique(np.round(block(size)[0] @ normal, 6))
-    wanted = np.sort(rng.uniform(-0.55, 0.55, size=number)) * size
-    nearest = [float(levels[np.argmin(np.abs(levels - height))]) for height in wanted]
-    return sorted(set(nearest))
+    """Sorted heights of `number` planes through atoms of the inner part of the particle; fewer where it has fewer."""
+    levels = np.unique(np.round(block(size)[0] @ normal, 4))
+    inner = levels[np.abs(levels) < 0.6 * size]
+    return sorted(rng.choice(inner, size=min(number, len(inner)), replace=False).tolist())
 
 
 def _through(sites: Sites, normal: NDArray[np.float64], height: float) -> NDArray[np.float64]:

@@ -15,7 +15,8 @@ from pann.simulation.structures.disorder import (
     keep_after_vacancies,
     keep_apart,
 )
-from pann.simulation.structures.options import Elements, Real
+from pann.simulation.structures.element_options import Elements
+from pann.simulation.structures.options import Real
 from pann.simulation.structures.packing import push_apart
 from pann.simulation.structures.particle import Particle
 from pann.simulation.structures.registry import Registry
@@ -101,7 +102,7 @@ def interstitials(particle: Particle, rng: np.random.Generator, share: float, el
         return particle
     voids, radii = _voids(particle.positions, rng)
     inner = (radii > 0.55 * particle.bond) & (radii < 1.05 * particle.bond)
-    voids = voids[inner][rng.permutation(int(inner.sum()))]
+    voids = voids[inner][rng.permutation(int(inner.sum()))][: 6 * number]
     voids = voids[keep_apart(voids, particle.bond)][:number]
     fuller = particle.with_atoms(voids, _guests(particle, len(voids), element, rng))
     positions = fuller.positions

@@ -133,11 +133,12 @@ def build_structure(recipe: Mapping[str, Any], rng: np.random.Generator) -> Atom
     )
     orientation, turned = ORIENTATIONS.draw(stages["orientation"], rng)
     rotation = orientation.build(particle.lattice, rng, **turned)
-    positions, numbers, dropped = _apart(displaced, particle.elements, str(values["close_pairs"]), recipe)
+    name = str(values["name"] or where.get("lattice") or where.get("family") or sites.name)
+    positions, numbers, dropped = _apart(displaced, particle.elements, values["close_pairs"], name)
     metadata = {
         "n_atoms": values["n_atoms"],
         "sites": {"kind": sites.name} | where | (particle.drawn or {}),
-        "bond": particle.bond,
+        "bond": float(particle.bond),
         "shape": {"kind": shape.name} | form if "shape" in sites.traits else None,
         "chemistry": {"kind": chemistry.name} | mixed | {"fractions": list(composition.fractions)},
         "defects": defects,
@@ -147,7 +148,6 @@ def build_structure(recipe: Mapping[str, Any], rng: np.random.Generator) -> Atom
         "dropped_close_pairs": dropped,
     }
     positions = (positions - positions.mean(axis=0)) @ rotation.T
-    name = str(values["name"] or where.get("lattice") or where.get("family") or sites.name)
     return AtomicModel(positions - positions.mean(axis=0), numbers, name=name, metadata=metadata)
 
 
@@ -229,7 +229,7 @@ def _with_planar(
 
 
 def _apart(
-    positions: NDArray[np.float64], numbers: NDArray[np.int64], policy: str, recipe: Mapping[str, Any]
+    positions: NDArray[np.float64], numbers: NDArray[np.int64], policy: str, name: str
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], int]:
     """Atoms without pairs closer than `MINIMUM_DISTANCE`, and how many were dropped for that."""
     heavy_first = np.argsort(-numbers, kind="stable")
@@ -238,9 +238,9 @@ def _apart(
     dropped = int((~keep).sum())
     if dropped and policy == "refuse":
         raise InputError(
-            f"structure: {dropped} atoms are closer than {MINIMUM_DISTANCE} Å to another: "
+            f"{name}: {dropped} atoms are closer than {MINIMUM_DISTANCE} Å to another: "
             "mend the structure, or set close_pairs: drop"
         )
     if dropped:
-        log.info("%s: dropped %d atoms closer than %.1f Å to another", recipe.get("name"), dropped, MINIMUM_DISTANCE)
+        log.info("%s: dropped %d atoms closer than %.1f Å to another", name, dropped, MINIMUM_DISTANCE)
     return positions[keep], numbers[keep], dropped

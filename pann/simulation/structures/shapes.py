@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from pann.core.errors import InputError
+from pann.simulation.structures.element_options import Facets, miller_indices
 from pann.simulation.structures.lattices import PROTOTYPES, Lattice
-from pann.simulation.structures.options import Facets, Real, Vector, Word, miller_indices
+from pann.simulation.structures.options import Real, Vector, Word
 from pann.simulation.structures.registry import Registry
 
 Level = Callable[[NDArray[np.float64]], NDArray[np.float64]]
