@@ -2,9 +2,10 @@
 
 F = Σ_pixels (∂μ/∂θ)(∂μ/∂θ)ᵀ / variance; the covariance of any unbiased estimate is at least F⁻¹ (Kay, Fundamentals of
 Statistical Signal Processing: Estimation Theory, 3.7). μ holds all atoms, so a neighbour's light always counts as
-noise. All parameters vary at once: overlapping atoms, intensities, background, scale, shift and PSF. For a small model
-F is formed and inverted. For a large one each atom's own block is inverted, and what the rest adds is sampled
-(`pann.fitting.sampling`).
+noise. All parameters vary at once: overlapping atoms, intensities, background, scale, shift, turn and PSF. Where
+shifts or turns are free the bound is that of the shape of the particle: its translation or rotation as a whole is
+held. For a small model F is formed and inverted. For a large one each atom's own block is inverted, and what the rest
+adds is sampled (`pann.fitting.sampling`).
 """
 
 import torch
@@ -15,6 +16,7 @@ from pann.fitting.newton import SharedSlopes, symmetric_inverse
 from pann.fitting.render import Renderer
 from pann.fitting.sampling import sampled_excess
 from pann.fitting.tiles import Chunk
+from pann.fitting.turns import rigid_motions
 
 GRAM_ELEMENTS = 2_000_000
 """Derivative values (atoms × parameters × pixels) formed at once."""
@@ -47,8 +49,8 @@ def position_covariance(
         return covariance + sampled_excess(expansion, inverse_variance, prior_precision, covariance)
     dense = _with_floor(atom_information(expansion, inverse_variance), blocks)
     dense = dense - _explained(expansion, inverse_variance, prior_precision)
-    if expansion.layout.shifts:
-        dense = _fix_translation(dense, size)
+    motions = rigid_motions(expansion.state.positions, expansion.layout.shifts, expansion.layout.turns)
+    dense = _hold(dense, motions, size)
     covariance = _inverse(dense, largest**-2)
     n = expansion.layout.n_atoms
     return covariance.reshape(n, size, n, size).diagonal(dim1=0, dim2=2).permute(2, 0, 1)[:, :3, :3].contiguous()
@@ -79,14 +81,14 @@ def _with_floor(dense: Tensor, blocks: Tensor) -> Tensor:
     return dense
 
 
-def _fix_translation(dense: Tensor, size: int) -> Tensor:
-    """Hold the mean position, which free shifts leave open."""
+def _hold(dense: Tensor, motions: Tensor, size: int) -> Tensor:
+    """Hold the rigid `motions` (3 n_atoms, k) of all atoms together, which free shifts and turns leave open."""
     n = len(dense) // size
-    table = dense.reshape(n, size, n, size)
+    moves = motions.new_zeros(n, size, motions.shape[1])
+    moves[:, :3] = motions.reshape(n, 3, -1)
+    moves = moves.reshape(n * size, -1)
     stiffness = float(dense.diagonal().reshape(n, size)[:, :3].sum()) / n
-    for axis in range(3):
-        table[:, axis, :, axis] += stiffness
-    return dense
+    return dense.addmm_(moves, moves.T, alpha=stiffness)
 
 
 def atom_information(expansion: Expansion, inverse_variance: Tensor) -> Tensor:
@@ -127,7 +129,7 @@ def _slopes(expansion: Expansion, renderer: Renderer, chunk: Chunk, tilt: Tensor
         by_x = by_x + (weight / sigma**2) * (p.offset_x * p.x)[..., :, None] * p.y[..., None, :]
         by_y = by_y + (weight / sigma**2) * p.x[..., :, None] * (p.offset_y * p.y)[..., None, :]
     amplitude = renderer.listed(expansion.amplitude)[chunk.sites][..., None, None]
-    view = (model.view / model.pixel_size).to(model.dtype)[tilt]
+    view = (expansion.view / model.pixel_size).to(model.dtype)[tilt]
     moves = [
         amplitude * (view[:, 0, axis, None, None, None] * by_x + view[:, 1, axis, None, None, None] * by_y)
         for axis in range(3)
@@ -138,7 +140,7 @@ def _slopes(expansion: Expansion, renderer: Renderer, chunk: Chunk, tilt: Tensor
 
 def _explained(expansion: Expansion, inverse_variance: Tensor, prior_precision: Tensor) -> Tensor:
     """Information that the shared parameters take from the atoms: F_as F_ss⁻¹ F_sa."""
-    layout, model, state = expansion.layout, expansion.model, expansion.state
+    layout, state = expansion.layout, expansion.state
     n, size = layout.n_atoms, 4 if layout.per_atom else 3
     slopes = SharedSlopes.of(expansion)
     first = layout.n_parameters - slopes.n_parameters
@@ -146,7 +148,7 @@ def _explained(expansion: Expansion, inverse_variance: Tensor, prior_precision: 
     cross = torch.zeros(slopes.n_parameters, n, 4, dtype=torch.float64, device=shared.device)
     for images, place in zip(slopes.images, slopes.places, strict=True):
         by_centre, by_amplitude, _ = expansion.pull(images * inverse_variance)
-        moves = torch.einsum("tij,tni->tnj", model.view, by_centre)
+        moves = torch.einsum("tij,tni->tnj", expansion.view, by_centre)
         cross.index_add_(0, place, torch.cat([moves, (state.scale[:, None] * by_amplitude)[..., None]], 2))
     rows = cross[..., :size].reshape(slopes.n_parameters, -1)
     return rows.T @ symmetric_inverse(shared) @ rows if len(rows) else rows.T @ rows

@@ -15,6 +15,8 @@ from pann.fitting.parameters import HALO_WEIGHT_LIMIT, Layout, State
 
 STEP_LIMIT = 0.3
 """Longest move of an atom in one step [Å]: within it the linearised image of an atom still points the right way."""
+TURN_LIMIT = 0.02
+"""Largest rotation of one image about one axis in one step [rad]."""
 LEAST_REACH = 1e-3
 """Shortest limit of the steps of an atom [Å]."""
 REACH_GROWTH = 1.3
@@ -73,6 +75,7 @@ class Guard:
         parts["positions"] *= self.reach / torch.maximum(length, self.reach)
         for kind in ("width", "halo_weight", "halo_ratio"):
             parts[kind].clamp_(-0.25, 0.25)
+        parts["turns"].clamp_(-TURN_LIMIT, TURN_LIMIT)
         return shortened
 
     def learn(self, moved: Tensor) -> None:

@@ -2,10 +2,10 @@
 
     μ_t(u) = b_t + extra_t(u) + s_t Σᵢ Hᵢ PSF(u − [R_t rᵢ]₁₂ − d_t)
 
-with background b, scale s, shift d of the image t, and intensity H of the atom. The PSF is a sum of Gaussians. Only the
-narrowest is rendered atom by atom; since N(ρσ) = N(σ) ⊛ N(σ √(ρ² − 1)), the wider ones are that image blurred once
-more, at a cost that does not depend on the number of atoms. The blur is a product with two small Toeplitz matrices,
-symmetric, hence its own transpose. The images are padded where atoms lie close to the edge.
+with background b, scale s, shift d and rotation R of the image t, and intensity H of the atom. The PSF is a sum of
+Gaussians. Only the narrowest is rendered atom by atom; since N(ρσ) = N(σ) ⊛ N(σ √(ρ² − 1)), the wider ones are that
+image blurred once more, at a cost that does not depend on the number of atoms. The blur is a product with two small
+Toeplitz matrices, symmetric, hence its own transpose. The images are padded where atoms lie close to the edge.
 """
 
 from dataclasses import replace
@@ -44,7 +44,7 @@ class ImageModel:
         extra: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.view = rotations[:, :2].double()
+        self.rotations = rotations.double()
         self.image_shape = image_shape
         self.pixel_size = pixel_size
         self.layout = layout
@@ -53,15 +53,15 @@ class ImageModel:
 
     def centres(self, state: State) -> Tensor:
         """Detector position of every atom in every image (n_tilts, n_atoms, 2) [pixels]."""
-        middle = torch.tensor([n // 2 for n in self.image_shape], dtype=torch.float64, device=self.view.device)
-        seen = torch.einsum("tij,nj->tni", self.view, state.positions) + state.shifts[:, None]
+        middle = torch.tensor([n // 2 for n in self.image_shape], dtype=torch.float64, device=self.rotations.device)
+        seen = torch.einsum("tij,nj->tni", state.turned(self.rotations)[:, :2], state.positions) + state.shifts[:, None]
         return seen / self.pixel_size + middle
 
     def subset(self, chosen: Tensor) -> "ImageModel":
         """The model of the `chosen` images alone, for states that differ between images in nothing but the angle."""
         layout = replace(self.layout, n_tilts=len(chosen))
         extra = None if self.extra is None else self.extra[chosen]
-        return ImageModel(self.view[chosen], self.image_shape, self.pixel_size, layout, extra, self.dtype)
+        return ImageModel(self.rotations[chosen], self.image_shape, self.pixel_size, layout, extra, self.dtype)
 
     def at(self, state: State) -> "Expansion":
         """The images at `state`, with first derivatives."""
@@ -75,6 +75,8 @@ class Expansion:
         self.model = model
         self.layout = model.layout
         self.state = state
+        self.rotations = state.turned(model.rotations)
+        self.view = self.rotations[:, :2]
         centres = model.centres(state)
         self.sigma = state.sigma / model.pixel_size
         self.pad = self._padding(centres)
@@ -124,6 +126,11 @@ class Expansion:
         return torch.nn.functional.pad(images.to(self.model.dtype), (self.pad,) * 4)
 
     @cached_property
+    def _seen(self) -> Tensor:
+        """Atoms in the frame of each image (n_tilts, n_atoms, 3) [Å]."""
+        return torch.einsum("tij,nj->tni", self.rotations, self.state.positions)
+
+    @cached_property
     def atoms(self) -> Tensor:
         """Images of the atoms alone (n_tilts, nx, ny)."""
         return self._crop(self._spread(self.core))
@@ -168,7 +175,9 @@ class Expansion:
     def jvp(self, vector: Tensor) -> Tensor:
         """Change of the images (n_tilts, nx, ny) for a change `vector` of the free parameters."""
         parts, layout, state = self.layout.split(vector), self.layout, self.state
-        shift = torch.einsum("tij,nj->tni", self.model.view, parts["positions"])
+        shift = torch.einsum("tij,nj->tni", self.view, parts["positions"])
+        if layout.turns:
+            shift = shift + torch.linalg.cross(parts["turns"][:, None], self._seen)[..., :2]
         if layout.shifts:
             shift = shift + parts["shifts"][:, None]
         brighter = state.scale[:, None] * parts["intensity"][layout.group]
@@ -193,12 +202,15 @@ class Expansion:
         by_centre, by_amplitude, by_sigma = self.pull(images, layout.width)
         by_atom = (state.scale[:, None] * by_amplitude).sum(0)
         parts = {
-            "positions": torch.einsum("tij,tni->nj", self.model.view, by_centre),
+            "positions": torch.einsum("tij,tni->nj", self.view, by_centre),
             "intensity": state.intensity.new_zeros(layout.n_groups).index_add_(0, layout.group, by_atom),
             "background": layout.background_sum(images.sum((1, 2), dtype=torch.float64)),
             "scale": by_amplitude @ state.intensity[layout.group],
             "shifts": by_centre.sum(1),
         }
+        if layout.turns:
+            pulled = torch.nn.functional.pad(by_centre, (0, 1))
+            parts["turns"] = torch.linalg.cross(self._seen, pulled).sum(1)
         shared = state.intensity.new_empty
         if layout.width:
             blurs = 0.0 if self._width_slope is None else _dot(images, self._width_slope)
@@ -230,7 +242,7 @@ class Expansion:
         sigmas = tuple(ratio * self.sigma for ratio in self.state.ratios)
         seen = self.renderer.information(self.embed(inverse_variance), sigmas, self.state.weights)
         amplitude = self.amplitude[..., None, None]
-        view = self.model.view / self.model.pixel_size
+        view = self.view / self.model.pixel_size
         n = self.layout.n_atoms
         blocks = seen.new_zeros(n, 4, 4)
         moving = amplitude**2 * seen[..., :2, :2]

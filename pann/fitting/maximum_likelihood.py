@@ -18,6 +18,7 @@ from pann.fitting.parameters import Layout, State
 from pann.fitting.result import FitResult
 from pann.fitting.setup import layout_of, stage_of, starting_point
 from pann.fitting.stages import HaloTest, Stage, fit_with_halo
+from pann.fitting.turns import euler_angles
 from pann.metrics import r_factor, r_factor_per_tilt
 
 Intensities = Literal["element", "atom"]
@@ -43,6 +44,7 @@ def fit(
     background_images: ArrayLike | None = None,
     scales: bool = False,
     shifts: bool = False,
+    angles: bool = False,
     max_shift: float = 1.2,
     min_distance: float = 1.2,
     tolerance: float = 0.03,
@@ -71,7 +73,11 @@ def fit(
     background : a constant for each "image", one "shared" by all, or "none".
     background_images : (n_tilts, nx, ny) what is in the images but not in the model, such as the projection of the
         rest of an extended object; added as it is [image units].
-    scales, shifts : whether each image has an intensity scale, a shift, of its own.
+    scales, shifts : whether each image has an intensity scale, a shift, of its own. The mean scale is held at 1, and
+        the part of the shifts that is a translation of the particle at zero.
+    angles : whether all three Euler angles of each image are refined; a rotation of the particle as a whole is then
+        undetermined, and is fixed so that the corrections cancel on average (`pann.fitting.turns`). Their error bars
+        widen those of the atoms.
     max_shift : furthest an atom may go from its start [Å].
     min_distance : closest that two atoms may come [Å].
     tolerance : the fit ends when the remaining step is below this, in standard errors (root mean square).
@@ -91,7 +97,14 @@ def fit(
     """
     _check_choices(intensities=intensities, background=background, halo=halo, covariance=covariance)
     layout = layout_of(
-        series, model, intensities == "atom", background=background, scale=scales, shifts=shifts, width=fit_width
+        series,
+        model,
+        intensities == "atom",
+        background=background,
+        scale=scales,
+        shifts=shifts,
+        turns=angles,
+        width=fit_width,
     )
     stage = stage_of(
         series, model, layout, background_images, max_shift, min_distance, max_iterations, device, progress
@@ -166,6 +179,7 @@ def _assemble(
         background=background,
         scales=state.scale.cpu().numpy(),
         shifts=state.shifts.cpu().numpy(),
+        angles=euler_angles(expansion.rotations.cpu().numpy(), series.angles),
         predicted=predicted,
         r_factor_before=r_factor(series.images, before),
         r_factor_per_tilt_before=r_factor_per_tilt(series.images, before),

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pann.fitting.image_model import Expansion
 from pann.fitting.parameters import Layout
+from pann.fitting.turns import gauge_free
 
 NULL_BELOW = 1e-7
 """Eigenvalue of an information matrix of unit diagonal that counts as zero: float32 images resolve no less."""
@@ -122,26 +123,27 @@ def _per_image_slopes(expansion: Expansion) -> dict[str, list[Tensor]]:
         slopes["background"] = [torch.ones_like(expansion.atoms)]
     if layout.scale:
         slopes["scale"] = [expansion.atoms / state.scale[:, None, None].to(expansion.atoms.dtype)]
-    if layout.shifts:
-        zero = torch.zeros(layout.n_parameters, dtype=torch.float64, device=expansion.atoms.device)
-        slopes["shifts"] = []
-        for axis in range(2):
-            unit = layout.split(zero.clone())
-            unit["shifts"][:, axis] = 1
-            slopes["shifts"].append(expansion.jvp(layout.join(unit)))
+    for kind, size in (("shifts", 2 * layout.shifts), ("turns", 3 * layout.turns)):
+        for axis in range(size):
+            unit = layout.split(torch.zeros(layout.n_parameters, dtype=torch.float64, device=expansion.atoms.device))
+            unit[kind][:, axis] = 1
+            slopes.setdefault(kind, []).append(expansion.jvp(layout.join(unit)))
     return slopes
 
 
 class Constraint:
     """Linear constraints on a step: frozen parameters, and the gauge.
 
-    A scale common to all images is an intensity, and shifts of the form [R_t a]₁₂ are a translation of the
-    particle by a: steps of scale have mean zero, steps of shift are orthogonal to these.
+    A scale common to all images is an intensity, shifts of the form [R_t a]₁₂ are a translation of the particle by
+    a, and turns of the form R_t a are a rotation of it: steps of scale have mean zero, steps of shift and of turns are
+    orthogonal to these.
     """
 
-    def __init__(self, layout: Layout, view: Tensor, free: Tensor) -> None:
+    def __init__(self, layout: Layout, rotations: Tensor, free: Tensor) -> None:
         self.layout = layout
         self.free = free
+        self._rotations = rotations
+        view = rotations[:, :2]
         self._translations = torch.linalg.qr(view.reshape(-1, 3))[0] if layout.shifts else None
 
     def __call__(self, vector: Tensor) -> Tensor:
@@ -153,6 +155,8 @@ class Constraint:
         if self._translations is not None:
             shifts = parts["shifts"].reshape(-1)
             shifts -= self._translations @ (self._translations.T @ shifts)
+        if self.layout.turns:
+            parts["turns"].copy_(gauge_free(parts["turns"], self._rotations))
         return projected
 
 

@@ -125,7 +125,7 @@ def minimise(
             gradient = expansion.vjp(problem.noise.residual(problem.images, expansion.images)) + precision * offset
             preconditioner = Preconditioner(expansion, weights, precision)
             seen = preconditioner.atoms[:, :3, :3].diagonal(dim1=1, dim2=2).amax(1) > 0
-            constraint = Constraint(layout, model.view, guard.free(layout, expansion.state, gradient, seen))
+            constraint = Constraint(layout, expansion.rotations, guard.free(layout, expansion.state, gradient, seen))
             slope = constraint(gradient)
             norm = sqrt(max(float(slope @ preconditioner.solve(slope)), 0.0) / max(float(constraint.free.sum()), 1.0))
             if on_step is not None:

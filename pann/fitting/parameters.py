@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pann.core import PointSpread
+from pann.fitting.turns import turn_matrices
 
 HALO_WEIGHT_LIMIT = 0.6
 """Largest share of the intensity that a fitted halo may take: beyond it the halo is the core."""
@@ -28,6 +29,7 @@ class State:
     shifts : (n_tilts, 2) displacement of the atoms in each image [Å].
     sigma : width of the core of the PSF [Å].
     ratios, weights : width of every Gaussian of the PSF in units of the core's, and its share; the core comes first.
+    turns : (n_tilts, 3, 3) rotation of the particle in front of each image, after the nominal one; None for none.
     """
 
     positions: Tensor
@@ -38,6 +40,11 @@ class State:
     sigma: float
     ratios: tuple[float, ...] = (1.0,)
     weights: tuple[float, ...] = (1.0,)
+    turns: Tensor | None = None
+
+    def turned(self, rotations: Tensor) -> Tensor:
+        """The nominal `rotations` (n_tilts, 3, 3) followed by the turns."""
+        return rotations if self.turns is None else self.turns @ rotations
 
     @property
     def psf(self) -> PointSpread:
@@ -56,14 +63,14 @@ class State:
 class Layout:
     """Which parameters are free, and where each lies in the vector of free parameters.
 
-    The order is positions, intensity, background, scale, shifts, log sigma, halo weight, log halo ratio.
+    The order is positions, intensity, background, scale, shifts, turns, log sigma, halo weight, log halo ratio.
 
     Attributes
     ----------
     group : (n_atoms,) group of each atom; the atoms of a group share one intensity.
     n_tilts : number of images.
     background : "image" for one value per image, "shared" for one in all, "none" for zero.
-    scale, shifts : whether each image has a free scale, a free shift.
+    scale, shifts, turns : whether each image has a free scale, a free shift, a free rotation.
     width, halo_weight, halo_ratio : whether these are free; the halo's need a PSF of two Gaussians.
     """
 
@@ -75,6 +82,7 @@ class Layout:
     width: bool = True
     halo_weight: bool = False
     halo_ratio: bool = False
+    turns: bool = False
     n_groups: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +108,7 @@ class Layout:
             "background": backgrounds[self.background],
             "scale": self.n_tilts * self.scale,
             "shifts": 2 * self.n_tilts * self.shifts,
+            "turns": 3 * self.n_tilts * self.turns,
             "width": int(self.width),
             "halo_weight": int(self.halo_weight),
             "halo_ratio": int(self.halo_ratio),
@@ -111,10 +120,11 @@ class Layout:
         return sum(self.sizes.values())
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
-        """Views of `vector` by kind; positions and shifts as rows."""
+        """Views of `vector` by kind; positions, shifts and turns as rows."""
         parts = dict(zip(self.sizes, torch.split(vector, list(self.sizes.values())), strict=True))
         parts["positions"] = parts["positions"].reshape(-1, 3)
         parts["shifts"] = parts["shifts"].reshape(-1, 2)
+        parts["turns"] = parts["turns"].reshape(-1, 3)
         return parts
 
     def join(self, parts: dict[str, Tensor]) -> Tensor:
@@ -143,6 +153,10 @@ class Layout:
         if self.halo_ratio:
             ratio = exp(log(ratios[1]) + float(parts["halo_ratio"]))
             ratios = (1.0, min(max(ratio, HALO_RATIO_LIMITS[0]), HALO_RATIO_LIMITS[1]))
+        turns = state.turns
+        if self.turns:
+            turned = turn_matrices(parts["turns"])
+            turns = turned if turns is None else turned @ turns
         return State(
             positions=state.positions + parts["positions"],
             intensity=state.intensity + parts["intensity"],
@@ -152,4 +166,5 @@ class Layout:
             sigma=state.sigma * exp(float(parts["width"])) if self.width else state.sigma,
             ratios=ratios,
             weights=weights,
+            turns=turns,
         )

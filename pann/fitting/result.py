@@ -41,6 +41,8 @@ class FitResult:
     background : (n_tilts,) constant of each image [image units per pixel].
     scales : (n_tilts,) factor of the atoms' intensity in each image.
     shifts : (n_tilts, 2) displacement of the atoms in each image [Å].
+    angles : (n_tilts, 3) Euler angles (phi, theta, psi) [deg] of the images; refined where they were free, up to one
+        rotation of the particle, which is fixed so that the refined turns cancel on average.
     predicted : (n_tilts, nx, ny) float32 expected images.
     r_factor_before, r_factor_after : Σ|I − P| / Σ|I| of the positions given (with intensities and background regressed)
         and of the fit.
@@ -64,6 +66,7 @@ class FitResult:
     background: NDArray[np.float64]
     scales: NDArray[np.float64]
     shifts: NDArray[np.float64]
+    angles: NDArray[np.float64]
     predicted: NDArray[np.float32]
     r_factor_before: float
     r_factor_after: float

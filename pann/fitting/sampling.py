@@ -18,6 +18,7 @@ from torch import Tensor
 from pann.core.random import generator
 from pann.fitting.image_model import Expansion
 from pann.fitting.newton import Constraint, Preconditioner, conjugate_gradients
+from pann.fitting.turns import rigid_motions
 
 DRAWS = 8
 DRAW_SEED = 20240607
@@ -43,7 +44,8 @@ def sampled_excess(
     layout, n = expansion.layout, expansion.layout.n_atoms
     random = generator(DRAW_SEED, "draws")
     preconditioner = Preconditioner(expansion, inverse_variance, prior_precision)
-    everything = Constraint(layout, expansion.model.view, torch.ones_like(prior_precision))
+    everything = Constraint(layout, expansion.rotations, torch.ones_like(prior_precision))
+    motions = rigid_motions(expansion.state.positions, layout.shifts, layout.turns)
     spread = inverse_variance.sqrt()
     excess = torch.zeros_like(alone)
     for _ in range(draws):
@@ -61,7 +63,8 @@ def sampled_excess(
             ACCURACY,
             MOST_PRODUCTS,
         )
-        missed = (solved - preconditioner.solve(drawn))[: 3 * n].reshape(n, 3)
+        missed = (solved - preconditioner.solve(drawn))[: 3 * n]
+        missed = (missed - motions @ (motions.T @ missed)).reshape(n, 3)
         excess += missed[:, :, None] * missed[:, None, :] / draws
     return _pool(excess, alone, draws)
 

@@ -18,13 +18,13 @@ from tests.fitting.fit_scene import dense_images
 
 SHAPE, PIXEL = (36, 30), 0.35
 N_ATOMS, N_TILTS = 7, 4
-KINDS = ["positions", "intensity", "background", "scale", "shifts", "width", "halo_weight", "halo_ratio"]
+KINDS = ["positions", "intensity", "background", "scale", "shifts", "turns", "width", "halo_weight", "halo_ratio"]
 
 
 def scene(per_atom: bool = False, reach: float = 4.0) -> tuple[ImageModel, State, np.ndarray]:
     rng = generator(3, "scene")
     group = torch.arange(N_ATOMS) if per_atom else torch.tensor([0, 1, 0, 1, 1, 0, 0])
-    layout = Layout(group, N_TILTS, "image", True, True, True, True, True)
+    layout = Layout(group, N_TILTS, "image", True, True, True, True, True, True)
     angles = rng.uniform(-60, 60, (N_TILTS, 3))
     state = State(
         positions=torch.tensor(rng.uniform(-reach, reach, (N_ATOMS, 3))),
