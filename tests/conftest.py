@@ -1,6 +1,7 @@
 """Fixtures that several parts share."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,3 +31,27 @@ def public_tools() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the tools of the public data sets are not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_simulation() -> dict[str, Any]:
+    """Plain values of a simulation of twenty-odd atoms of nickel and platinum in nine images, shot noise alone."""
+    return {
+        "structures": {
+            "small": {
+                "sites": {"kind": "crystal", "lattice": "fcc"},
+                "n_atoms": [20, 25],
+                "chemistry": {"kind": "random", "elements": ["Ni", "Pt"]},
+            }
+        },
+        "tilts": {"nine": {"kind": "single", "limit": 60, "n_tilts": 9}},
+        "noise": {"clean": {}},
+        "microscope": {"set_ups": [[300e3, 25, 40, 95]], "source_sigma": 0.3},
+        "dose": {"range": [25, 5000]},
+        "tier": {"name": "linear"},
+        "order": "random",
+        "pixel_size": 0.5,
+        "margin": 2.0,
+        "offset": 1.0,
+        "thermal_sigma": 0.07,
+    }

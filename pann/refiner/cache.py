@@ -19,21 +19,33 @@ from pann.core.random import generator
 from pann.refiner.canonical import to_canonical
 from pann.refiner.example import Example
 from pann.refiner.target import relative_heights
-from pann.simulation.sample import SampleConfig, random_sample
+from pann.simulation.datasets import DataSet, sample_source
 from pann.tomography import reconstruct
 
 FORMAT_VERSION = 1
 """Raised when the content of the files changes its meaning, so that old ones are made anew."""
 
 
-def recipe(simulation: Mapping[str, Any], reconstruction: Mapping[str, Any], voxel_size: float) -> dict[str, Any]:
-    """Everything that the samples depend on but their seed and index, as plain values."""
-    return {
+def recipe(
+    simulation: Mapping[str, Any],
+    reconstruction: Mapping[str, Any],
+    voxel_size: float,
+    data_set: str | None = None,
+) -> dict[str, Any]:
+    """Everything that the samples depend on but their seed and index, as plain values.
+
+    With a `data_set`, a folder that `scripts/simulate.py` filled, its samples are taken instead of simulated ones.
+    """
+    plan = {
         "version": FORMAT_VERSION,
         "simulation": dict(simulation),
         "reconstruction": dict(reconstruction),
         "voxel_size": voxel_size,
     }
+    if data_set is not None:
+        whole = DataSet(data_set).plan
+        plan |= {"simulation": dict(whole.values), "data_set": data_set, "digest": whole.digest}
+    return plan
 
 
 def cache_folder(cache: str | Path, plan: Mapping[str, Any]) -> Path:
@@ -47,7 +59,11 @@ def make_example(plan: Mapping[str, Any], seed: int, index: int) -> Example:
 
     `plan` is a `recipe`. The reconstruction knows a single core and halo, as a user would guess them, not the truth.
     """
-    sample = random_sample(SampleConfig.from_mapping(plan["simulation"]), seed, index)
+    sample = sample_source(plan["simulation"], seed, plan.get("data_set"))(index)
+    if sample.series.kind != "counts":
+        raise ConfigError(
+            f"{sample.series.name}: the refiner trains on counts: leave detector noise out"
+        )
     ranges = plan["reconstruction"]
     rng = generator(seed, "reconstruction", index)
     low, high = ranges["iterations"]
@@ -90,10 +106,12 @@ def read_example(path: Path) -> Example:
         return Example(**{key: file[key] if file[key].ndim else file[key].item() for key in file.files})
 
 
-def fill_cache(plan: Mapping[str, Any], folder: Path, seed: int, count: int, workers: int = 1) -> list[Path]:
-    """Make the samples 0 ... count − 1 of `seed` that `folder` lacks; returns the paths of all of them."""
-    paths = [folder / f"{seed}-{index:05d}.npz" for index in range(count)]
-    missing = [index for index, path in enumerate(paths) if not path.is_file()]
+def fill_cache(
+    plan: Mapping[str, Any], folder: Path, seed: int, count: int, workers: int = 1, first: int = 0
+) -> list[Path]:
+    """Make the samples `first` ... `first` + `count` − 1 of `seed` that `folder` lacks; returns the paths of all."""
+    paths = {index: folder / f"{seed}-{index:05d}.npz" for index in range(first, first + count)}
+    missing = [index for index, path in paths.items() if not path.is_file()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / "recipe.json") as temporary:
@@ -101,7 +119,7 @@ def fill_cache(plan: Mapping[str, Any], folder: Path, seed: int, count: int, wor
         with progress_bar(f"Simulating {len(missing)} samples", len(missing)) as bar:
             for _ in _made(plan, [(seed, index, paths[index]) for index in missing], workers):
                 bar.advance()
-    return paths
+    return list(paths.values())
 
 
 def _made(plan: Mapping[str, Any], jobs: Sequence[tuple[int, int, Path]], workers: int) -> Iterator[None]:

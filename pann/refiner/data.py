@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ class RefinerData(LightningDataModule):
     cache : folder of the simulated samples.
     seed : of the first split; each split has a seed of its own, so that no sample is in two of them.
     splits : number of samples in train, validation and test.
-    simulation : see `pann.simulation.sample.SampleConfig`.
+    simulation : see `pann.simulation.config.SimulationConfig`.
+    data_set : folder of a data set whose samples are taken instead, split after split; None simulates.
     reconstruction : ranges of iterations, psf_sigma [Å] and halo_weight, drawn for each sample.
     voxel_size : canonical voxel [Å].
     sigma : width of the Gaussian atoms in the target [Å].
@@ -69,6 +71,7 @@ class RefinerData(LightningDataModule):
         batch_seed: int,
         on_particle: float,
         workers: int,
+        data_set: str | None = None,
     ) -> None:
         super().__init__()
         if patch % STRIDE:
@@ -78,9 +81,12 @@ class RefinerData(LightningDataModule):
                 f"data.splits is {dict(splits)}: give a number above zero for each of {', '.join(SPLITS)}"
             )
         self.cache = cache
-        self.seeds = {split: seed + k for k, split in enumerate(SPLITS)}
         self.counts = {split: int(splits[split]) for split in SPLITS}
-        self.plan = recipe(simulation, reconstruction, voxel_size)
+        self.plan = recipe(simulation, reconstruction, voxel_size, data_set)
+        # A split has a seed of its own; of a data set, which has one seed, it takes the samples after the last split's.
+        self.seeds = {split: seed + k if data_set is None else seed for k, split in enumerate(SPLITS)}
+        ends = accumulate(self.counts.values(), initial=0)
+        self.firsts = {split: 0 if data_set is None else end for split, end in zip(SPLITS, ends, strict=False)}
         self.sigma = sigma
         self.prepare = partial(Prepared.of, sigma=sigma, global_size=global_size)
         self.patch = patch
@@ -99,14 +105,17 @@ class RefinerData(LightningDataModule):
     def prepare_data(self) -> None:
         """Simulate what the cache lacks (one process of a node does)."""
         for split in SPLITS:
-            fill_cache(self.plan, self.folder, self.seeds[split], self.counts[split], self.workers)
+            self._filled(split)
+
+    def _filled(self, split: str) -> list[Path]:
+        seed, count, first = self.seeds[split], self.counts[split], self.firsts[split]
+        return fill_cache(self.plan, self.folder, seed, count, self.workers, first)
 
     def setup(self, stage: str) -> None:
         """Load the splits that `stage` (fit, test, ...) needs."""
         for split in ("train", "validation") if stage == "fit" else ("test",):
             if split not in self.examples:
-                paths = fill_cache(self.plan, self.folder, self.seeds[split], self.counts[split], self.workers)
-                self.examples[split] = [self.prepare(read_example(path)) for path in paths]
+                self.examples[split] = [self.prepare(read_example(path)) for path in self._filled(split)]
 
     def train_dataloader(self) -> CombinedLoader:
         """Random patches, and beside each batch one whole sample, which costs nothing unless it is used."""

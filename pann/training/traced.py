@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import accumulate
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ from pann.core.progress import progress_bar
 from pann.core.random import generator
 from pann.io import read_volume, write_volume
 from pann.metrics import match
-from pann.simulation import Sample, SampleConfig, random_sample
+from pann.simulation import Sample
+from pann.simulation.datasets import DataSet, sample_source
 from pann.tomography import reconstruct
 from pann.tracing import trace
 
@@ -44,8 +46,9 @@ class Recipe:
 
     Attributes
     ----------
-    simulation : options of `SampleConfig`.
+    simulation : options of `pann.simulation.config.SimulationConfig`.
     seed : of the samples.
+    data_set : folder of a data set whose samples are taken instead, split after split; None simulates.
     reconstruction : options of `pann.tomography.reconstruct`, without `psf`.
     psf_sigma : (lowest, highest) blur [Å] that a reconstruction assumes; it is one Gaussian, as for a user.
     blurred : share of the particles that are reconstructed as if the images had no blur.
@@ -76,12 +79,14 @@ class Recipe:
     match_radius: float
     features: Mapping[str, Any]
     refiner: str | None = None
+    data_set: str | None = None
 
     @property
     def volumes_key(self) -> str:
         """Hash of what the reconstructions depend on."""
         blur = [list(self.psf_sigma), self.blurred]
-        return _digest([dict(self.simulation), self.seed, dict(self.reconstruction), blur])
+        samples = [dict(self.simulation), self.seed] if self.data_set is None else [DataSet(self.data_set).plan.digest]
+        return _digest([*samples, dict(self.reconstruction), blur])
 
     @property
     def key(self) -> str:
@@ -125,11 +130,13 @@ def make_particles(recipe: Recipe, cache: Path, folder: Path, splits: Mapping[st
     missing = [job for job in wanted if not _is_complete(folder, *job, recipe)]
     if not missing:
         return
-    order = {split: place for place, split in enumerate(splits)}
+    ends = accumulate(splits.values(), initial=0)
+    starts = {
+        split: place * SPLIT_STRIDE if recipe.data_set is None else end
+        for place, (split, end) in enumerate(zip(splits, ends, strict=False))
+    }
     make = partial(make_particle, recipe, cache, folder)
-    jobs: list[Callable[[], None]] = [
-        partial(make, split, number, order[split] * SPLIT_STRIDE + number) for split, number in missing
-    ]
+    jobs: list[Callable[[], None]] = [partial(make, split, number, starts[split] + number) for split, number in missing]
     # One thread each, or the processes fight for the cores.
     pool = (
         ProcessPoolExecutor(workers, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
@@ -149,7 +156,7 @@ def make_particles(recipe: Recipe, cache: Path, folder: Path, splits: Mapping[st
 
 def make_particle(recipe: Recipe, cache: Path, folder: Path, split: str, number: int, index: int) -> None:
     """Write one particle of `split`, sample `index`: a file for the raw volume and one for the refined, if asked."""
-    sample = random_sample(SampleConfig.from_mapping(recipe.simulation), recipe.seed, index)
+    sample = sample_source(recipe.simulation, recipe.seed, recipe.data_set)(index)
     raw = reconstructed(sample, recipe, cache / f"volumes-{recipe.volumes_key}" / f"{index:08d}.h5", index)
     volumes = {"raw": raw}
     if recipe.refiner is not None:

@@ -13,7 +13,8 @@ from pann.core import AtomicModel, TiltSeries
 from pann.core.random import generator
 from pann.io import Weights, save_weights, write_atoms, write_tilt_series
 from pann.refiner import GlobalLocalResUNet
-from pann.simulation import Microscope, simulate_linear
+from pann.simulation import Microscope, Views
+from pann.simulation.imaging.linear import LinearTier
 
 PIXEL = 0.4
 DOSE = 3e4
@@ -35,7 +36,7 @@ def truth() -> AtomicModel:
 @pytest.fixture(scope="session")
 def series(truth: AtomicModel) -> TiltSeries:
     tilts = np.arange(-70, 71, 10.0)
-    fraction = simulate_linear(truth, tilts, (36, 34), PIXEL, Microscope())
+    fraction = LinearTier().fractions(truth, Views(tilts, (36, 34), PIXEL), Microscope())
     counts = generator(2, "noise").poisson(fraction * DOSE * PIXEL**2 + 0.3)
     return TiltSeries(counts, tilts, PIXEL, dose=DOSE, name="tiny")
 

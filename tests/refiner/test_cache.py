@@ -7,26 +7,17 @@ import pann.refiner.cache as cache
 from pann.core import ConfigError
 from pann.refiner.cache import cache_folder, fill_cache, make_example, read_example, recipe, write_example
 from pann.refiner.data import RefinerData
+from pann.simulation.datasets import DataSet, Plan, generate
 
 
 @pytest.fixture
-def data_config(repository, tmp_path):
+def data_config(repository, tmp_path, tiny_simulation):
     """The arguments of RefinerData: the real configuration, shrunk."""
-    read = {
-        name: yaml.safe_load((repository / f"conf/{name}.yaml").read_text())
-        for name in ("data/refiner", "simulation/default")
-    }
-    simulation = read["simulation/default"] | {
-        "families": {"crystal": 1},
-        "n_atoms": [20, 25],
-        "n_tilts": [9, 9],
-        "margin": 2.0,
-        "pixel_size": [0.5, 0.5],
-    }
+    read = yaml.safe_load((repository / "conf/data/refiner.yaml").read_text())
     sizes = {"patch": 16, "batch_size": 1, "steps_per_epoch": 3, "splits": {"train": 2, "validation": 1, "test": 1}}
-    data = {key: value for key, value in read["data/refiner"].items() if not key.startswith("_") and key != "defaults"}
+    data = {key: value for key, value in read.items() if not key.startswith("_") and key != "defaults"}
     data["reconstruction"]["iterations"] = [2, 2]
-    return data | sizes | {"simulation": simulation, "cache": str(tmp_path), "global_size": 8, "batch_seed": 1}
+    return data | sizes | {"simulation": tiny_simulation, "cache": str(tmp_path), "global_size": 8, "batch_seed": 1}
 
 
 @pytest.fixture
@@ -80,7 +71,26 @@ def test_splits_share_no_sample_and_patches_repeat(data_config):
     assert next(iter(loaders[0]["whole"])).example.name in names
     card = data.describe()
     assert card["samples"] == {"train": 2, "validation": 1, "test": 1}
-    assert card["recipe"]["simulation"]["n_atoms"] == data_config["simulation"]["n_atoms"]
+    assert card["recipe"]["simulation"] == data_config["simulation"]
+
+
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
+def test_splits_of_a_data_set_follow_each_other(data_config, tmp_path, tiny_simulation):
+    generate(Plan(tiny_simulation, 3, n_samples=4, shard_size=2), tmp_path / "set")
+    data = RefinerData(**data_config | {"data_set": str(tmp_path / "set")})
+    data.prepare_data()
+    data.setup("fit")
+    data.setup("test")
+    stored = DataSet(tmp_path / "set")
+    for split, indices in {"train": (0, 1), "validation": (2,), "test": (3,)}.items():
+        for prepared, index in zip(data.examples[split], indices, strict=True):
+            np.testing.assert_array_equal(prepared.example.images, stored(index).series.images)
+
+
+def test_only_counts_are_trained_on(plan):
+    plan["simulation"] = plan["simulation"] | {"noise": {"none": {"poisson": {"on": False}}}}
+    with pytest.raises(ConfigError, match="trains on counts"):
+        make_example(plan, 5, 0)
 
 
 @pytest.mark.parametrize("change", [{"patch": 18}, {"splits": {"train": 1}}])

@@ -1,8 +1,21 @@
+from typing import Any
+
 import pytest
-import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 
 from pann.core import AtomicModel
-from pann.simulation import Microscope, SampleConfig
+from pann.simulation.microscope import Microscope
+from pann.training.generation import simulation_values
+
+SHRUNK = [
+    "simulation.structures.default.n_atoms=[40,60]",
+    "simulation.structures.default.mixture.glass.weight=0",
+    "simulation.tilts.wide.n_tilts=[4,6]",
+    "simulation.margin=2.0",
+    "noise=mild",
+]
+"""What makes the shipped configuration small."""
 
 
 @pytest.fixture
@@ -16,7 +29,11 @@ def three_atoms() -> AtomicModel:
 
 
 @pytest.fixture
-def small_config(pytestconfig: pytest.Config) -> SampleConfig:
-    """The shipped configuration with small particles and few tilts."""
-    values = yaml.safe_load((pytestconfig.rootpath / "conf" / "simulation" / "default.yaml").read_text())
-    return SampleConfig.from_mapping(values | {"n_atoms": [40, 60], "n_tilts": [4, 6]})
+def small_values(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """Plain values of the shipped configuration with small particles and few tilts."""
+    conf = pytestconfig.rootpath / "conf"
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        values = simulation_values(compose("simulate", SHRUNK), conf / "simulation")
+    values["noise"]["mild"]["defocus"]["on"] = False  # kernels out of focus take seconds to compute
+    return values

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 with warnings.catch_warnings():
     # torch_geometric scripts a few functions while it is imported, which recent torch calls deprecated.
@@ -14,23 +13,19 @@ from pann.core import CheckpointError
 from pann.training.traced import SPLIT_STRIDE, Recipe, TracedClassifierData, make_particle, make_particles
 
 FEATURES = {"order": 2, "radius": 1.7, "intensity_radius": 1.2, "radii": [0.8], "local_radius": 10.0}
-SMALL = {
-    "families": {"crystal": 1},
-    "elements": ["Ni", "Pt"],
-    "max_elements": 2,
-    "n_atoms": [60, 60],
-    "pixel_size": [0.45, 0.45],
-    "n_tilts": [25, 25],
-    "dose": [3e3, 3e3],
-    "tilt_limit": [70, 70],
-}
 
 
 @pytest.fixture(scope="module")
-def recipe(repository):
-    defaults = yaml.safe_load((repository / "conf/simulation/default.yaml").read_text())
+def recipe(tiny_simulation):
+    particle = tiny_simulation["structures"]["small"] | {"n_atoms": 60}
+    larger = {
+        "structures": {"particle": particle},
+        "tilts": {"wide": {"kind": "single", "limit": 70, "n_tilts": 25}},
+        "pixel_size": 0.45,
+        "dose": {"levels": [3e3]},
+    }
     return {
-        "simulation": {**defaults, **SMALL},
+        "simulation": tiny_simulation | larger,
         "seed": 5,
         "reconstruction": {"method": "poisson", "iterations": 10},
         "psf_sigma": [0.35, 0.4],
@@ -92,7 +87,7 @@ def test_the_data_module_reads_what_was_made(made):
     assert len(made.val_dataloader().dataset) == 1
     described = made.describe()
     assert described["volumes"] == {"raw": 2}
-    assert described["recipe"]["simulation"]["n_atoms"] == [60, 60]
+    assert described["recipe"]["simulation"]["pixel_size"] == 0.45
 
 
 def test_the_hash_follows_the_recipe(recipe):

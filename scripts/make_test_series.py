@@ -1,0 +1,114 @@
+"""Make the images of the realism test set: the particles in data/test_series by frozen-phonon PRISM, without noise.
+
+python scripts/make_test_series.py [--only NAME ...] [--folder data/test_series] [--cache data/cache/test_series]
+
+Networks are tested on it and never trained on it. A projection takes 15 to 100 s on one core, the whole set about two
+hours. Images are kept one by one in the cache folder, so an interrupted run continues where it stopped; a series is
+written when its last image is there, and one that is there already is left alone.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pann.core import AtomicModel, PannError, TiltSeries
+from pann.io import read_atoms, write_tilt_series
+from pann.simulation.imaging.prism import PrismTier
+from pann.simulation.imaging.resumable import resumable_fractions
+from pann.simulation.imaging.views import Views
+from pann.simulation.microscope import Microscope
+from pann.simulation.tilts import evenly_spaced
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED = 2611
+MARGIN = 3.0
+"""Free space around the particle in every image [Å]."""
+THERMAL_SIGMA = 0.07
+"""Root mean square displacement of every atom along one axis [Å]; one configuration for each image."""
+WIDE = Microscope(300e3, 25, 40, 95, source_sigma=0.30)
+HIGH_ANGLE = Microscope(300e3, 25, 50, 95, source_sigma=0.35)
+LOW_VOLTAGE = Microscope(200e3, 25, 40, 118, source_sigma=0.30)
+SMALL_PROBE_ANGLE = Microscope(300e3, 20, 40, 95, source_sigma=0.28)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One series: the tilts from -limit to limit [deg], the pixel [Å], the microscope."""
+
+    limit: float
+    n_tilts: int
+    pixel_size: float
+    microscope: Microscope = WIDE
+
+
+ENTRIES = {
+    "aupd_decahedron": Entry(65, 27, 0.41),
+    "fept_l10": Entry(70, 21, 0.36, HIGH_ANGLE),
+    "cdse_dot": Entry(60, 21, 0.44, LOW_VOLTAGE),
+    "cspbbr3_cube": Entry(65, 17, 0.41),
+    "zrcual_glass": Entry(90, 20, 0.40, SMALL_PROBE_ANGLE),
+    "si_amorphous": Entry(75, 21, 0.41),
+    "nipdpt_bicrystal": Entry(65, 21, 0.41),
+    "pbs_dot": Entry(50, 17, 0.38),
+    "copdpt_large": Entry(65, 21, 0.41),
+}
+
+
+def views_of(entry: Entry, model: AtomicModel) -> Views:
+    """Every tilt, in images just wide enough."""
+    edge = 2 * int(np.ceil((np.linalg.norm(model.positions, axis=1).max() + MARGIN) / entry.pixel_size))
+    return Views(evenly_spaced(entry.limit, entry.n_tilts), (edge, edge), entry.pixel_size)
+
+
+def image_folder(base: Path, model: AtomicModel, views: Views, facts: dict) -> Path:
+    """Folder of the images of one series, named by everything that they depend on."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for array in (np.round(model.positions, 5), model.numbers, views.angles, np.array(views.extent)):
+        digest.update(array.tobytes())
+    return base / f"{model.name}-{digest.hexdigest()[:12]}"
+
+
+def write_series(name: str, folder: Path, cache: Path) -> None:
+    """Compute what is missing of series `name` and write it."""
+    entry = ENTRIES[name]
+    model = read_atoms(folder / f"{name}_truth.xyz").replace(name=name)
+    views = views_of(entry, model)
+    tier = PrismTier(sampling=entry.microscope.sampling_limit, thermal_sigma=THERMAL_SIGMA, potential="abtem")
+    facts = {"microscope": entry.microscope.to_dict(), "prism": asdict(tier), "seed": SEED}
+    images = image_folder(cache, model, views, facts)
+    fractions = resumable_fractions(tier, model, views, entry.microscope, images, seed=SEED, progress=True)
+    metadata = {
+        "quantity": "expected fraction of the incident electrons on the detector, per pixel; no noise",
+        "simulation": "frozen-phonon PRISM (abTEM), one configuration per image",
+    }
+    series = TiltSeries(
+        fractions, views.angles, views.pixel_size, kind="intensity", name=name, metadata=metadata | facts
+    )
+    write_tilt_series(folder / f"{name}.h5", series)
+    print(f"{name}: {len(model)} atoms {model.composition()}, {fractions.shape}, mean fraction {fractions.mean():.5f}")
+
+
+def main() -> int:
+    """Parse the command line and write the series that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=list(ENTRIES), default=list(ENTRIES))
+    parser.add_argument("--folder", type=Path, default=ROOT / "data" / "test_series")
+    parser.add_argument("--cache", type=Path, default=ROOT / "data" / "cache" / "test_series")
+    arguments = parser.parse_args()
+    try:
+        for name in arguments.only:
+            if not (arguments.folder / f"{name}.h5").is_file():
+                write_series(name, arguments.folder, arguments.cache)
+    except PannError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
