@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from pann.simulation.structures.cutting import Block
-from pann.simulation.structures.disorder import keep_apart
+from pann.simulation.structures.disorder import MINIMUM_DISTANCE, keep_apart
 from pann.simulation.structures.lattices import Lattice, Sites
 from pann.simulation.structures.options import Real, Vector
 from pann.simulation.structures.registry import Registry
@@ -178,7 +178,7 @@ def grains(
             own = cKDTree(seeds).query(positions)[1] == k
             parts.append((positions[own], kinds[own]))
         positions, kinds = _joined(parts, radius)
-        apart = keep_apart(positions, gap * lattice.bond)
+        apart = keep_apart(positions, max(gap * lattice.bond, MINIMUM_DISTANCE))
         return positions[apart], kinds[apart]
 
     return polycrystal
