@@ -1,0 +1,244 @@
+"""Which atoms exist: false ones taken away, missing ones added, until nothing changes."""
+
+from dataclasses import dataclass
+from math import pi
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from pann.core import AtomicModel, ConfigError, PointSpread, TiltSeries
+from pann.core.progress import progress_bar
+from pann.fitting.existence.elements import likelier_elements
+from pann.fitting.existence.evidence import Evidence, weigh_atoms
+from pann.fitting.existence.scene import Scene
+from pann.fitting.existence.search import Search, search
+from pann.fitting.existence.threshold import noise_threshold
+from pann.fitting.maximum_likelihood import fit
+from pann.fitting.result import FitResult
+
+ROUGH_TOLERANCE = 0.2
+"""Remaining step, in standard errors, to which the fits between the rounds are taken."""
+SCREEN = 0.8
+"""Maxima of the search are put to the exact test from so far below the threshold: between the points of its grid, and
+with the neighbours held, they are lower."""
+SAME_PLACE = 0.8
+"""No atom is added again so close [Å] to where one was taken away."""
+APART = 3.0
+"""Atoms closer than this [Å] share their evidence: of several that fail, only the weakest leaves in one round."""
+USUAL_NEAREST = 2.5
+"""Nearest-neighbour distance [Å] where there are too few atoms to measure one."""
+PROBE = (0.25, 0.4)
+"""Narrowest core [Å] of a PSF that is believed, and the core that is held in its place: fitted to many false atoms the
+width shrinks until each of them explains a few electrons."""
+
+
+@dataclass(frozen=True, eq=False)
+class Existence:
+    """Atoms that the images ask for.
+
+    Attributes
+    ----------
+    model : the atoms as the last fit left them, with the intensity that the images give each [image units].
+    psf : of that fit.
+    evidence : of the atoms of `model`.
+    origin : (n_atoms,) index of each atom in the model given, -1 for those that were added.
+    added, removed, renamed : number of atoms that are new, that are gone, and whose element changed.
+    level, keep_level : thresholds of √T_free for new atoms and for those given.
+    expected_false : number of atoms that noise alone adds in the volume searched, on average.
+    keep_rate : probability that an atom given where there is none stays.
+    independent, volume : independent positions in the volume searched, and that volume [Å³].
+    spread : standard deviation of the residual's normalised score; above 1 the model errs, and the thresholds are
+        raised by it.
+    rounds, settled : rounds taken, and whether the last one changed nothing.
+    """
+
+    model: AtomicModel
+    psf: PointSpread
+    evidence: Evidence
+    origin: NDArray[np.int64]
+    added: int
+    removed: int
+    renamed: int
+    level: float
+    keep_level: float
+    expected_false: float
+    keep_rate: float
+    independent: float
+    volume: float
+    spread: float
+    rounds: int
+    settled: bool
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for `summary.json`."""
+        names = ("added", "removed", "renamed", "level", "keep_level", "expected_false", "keep_rate", "independent")
+        values = {name: getattr(self, name) for name in (*names, "spread", "rounds", "settled")}
+        return values | {"volume_A3": self.volume}
+
+
+def decide_atoms(
+    series: TiltSeries,
+    model: AtomicModel,
+    *,
+    false_share: float = 0.01,
+    keep_rate: float = 0.1,
+    new_distance: float = 1.75,
+    reach: float = 1.35,
+    unsure: float = 0.9,
+    max_rounds: int = 10,
+    background_images: ArrayLike | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+    **fit_options: Any,
+) -> Existence:
+    """Take away atoms that the images do not ask for, add those that they do, fit again, until nothing changes.
+
+    A place holds an atom when one of the elements explains its pixels better than nothing does (T(H) > 0 for some H,
+    see `evidence`), and when it stands above noise: √T_free above a level that follows from a false-positive rate.
+    New atoms may lie anywhere in the volume searched, so that noise alone passes theirs `false_share` times per atom of
+    the model, all positions counted (`threshold`). For an atom that is given, the positions around it are counted, a
+    ball of radius `new_distance`: noise passes with probability `keep_rate`.
+
+    Parameters
+    ----------
+    series : images and angles.
+    model : traced atoms, with their elements and the probabilities of these as far as they are known.
+    false_share : mean number of false atoms added to noise, as a share of the atoms of the model.
+    keep_rate : probability that an atom given where there is only noise stays.
+    new_distance : atoms are added no closer to others than this [Å].
+    reach : ... and no further from the nearest other than this many usual nearest-neighbour distances.
+    unsure : atoms whose element is less probable than this take the likeliest one; see `likelier_elements`.
+    max_rounds : most rounds.
+    background_images : (n_tilts, nx, ny) as in `fit`.
+    fit_options : of `pann.fitting.fit`.
+    """
+    for name, share in (("false_share", false_share), ("keep_rate", keep_rate)):
+        if not 0 < share < 1:
+            raise ConfigError(f"existence.{name} is {share}: expected a number above 0 and below 1")
+    common = {"background_images": background_images, "device": device, "progress": False}
+    options = {**fit_options, **common, "covariance": "none", "intensities": "element"}
+    given = len(model)
+    origin = np.arange(given)
+    renamed = np.zeros(len(model), dtype=bool)
+    refused = np.zeros((0, 3))
+    result = _believable(series, model, fit(series, model, **options), options)
+    with progress_bar("atoms", max_rounds, progress) as bar:
+        for number in range(1, max_rounds + 1):
+            fitted = result.model
+            n = len(fitted)
+            scene = Scene.of(series, result, device)
+            found = search(scene, fitted, new_distance, reach * usual_nearest(fitted))
+            level = found.spread * noise_threshold(false_share * n, found.independent)
+            keep_level = found.spread * noise_threshold(keep_rate, found.density * 4 / 3 * pi * new_distance**3)
+            places = _places(found, level - SCREEN, refused, new_distance)
+            kinds, heights = intensities_by_element(fitted)
+            asked = _with_places(fitted, places)
+            everything = weigh_atoms(scene, asked, heights)
+            evidence, new = everything.select(np.arange(n)), everything.select(np.arange(n, len(asked)))
+            gone = failing(fitted, evidence, keep_level)
+            passed = (new.level > level) & (new.best > 0)
+            names = likelier_elements(fitted, evidence, kinds, unsure)
+            # an element is changed once: two that fit equally well must not take turns
+            names = np.where(renamed, fitted.numbers, names)
+            settled = not (gone.any() or passed.any() or (names != fitted.numbers).any())
+            bar.advance(1, f"{n} atoms, {int(gone.sum())} go, {int(passed.sum())} come")
+            if settled or number == max_rounds:
+                break
+            refused = np.concatenate([refused, fitted.positions[gone]])
+            renamed |= names != fitted.numbers
+            added = AtomicModel(places[passed], kinds[new.fixed[passed].argmax(1)])
+            model = _joined(fitted.replace(numbers=names).select(~gone), added)
+            origin = np.concatenate([origin[~gone], np.full(len(added), -1)])
+            renamed = np.concatenate([renamed[~gone], np.zeros(len(added), dtype=bool)])
+            rough = {"psf": result.psf, "halo": "fixed", "tolerance": ROUGH_TOLERANCE}
+            result = _believable(series, model, fit(series, model, **(options | rough)), options | rough)
+    return Existence(
+        model=result.model.replace(intensities=evidence.intensity),
+        psf=result.psf,
+        evidence=evidence,
+        origin=origin,
+        added=int((origin < 0).sum()),
+        removed=given - int((origin >= 0).sum()),
+        renamed=int(renamed.sum()),
+        level=level,
+        keep_level=keep_level,
+        expected_false=false_share * n,
+        keep_rate=keep_rate,
+        independent=found.independent,
+        volume=found.volume,
+        spread=found.spread,
+        rounds=number,
+        settled=settled,
+    )
+
+
+def _believable(series: TiltSeries, model: AtomicModel, result: FitResult, options: dict[str, Any]) -> FitResult:
+    """`result`, or a fit with a usual probe where the width of the PSF was lost among false atoms."""
+    narrowest, usual = PROBE
+    if min(result.psf.sigmas) >= narrowest:
+        return result
+    held = {"psf": PointSpread((usual,)), "fit_width": False, "halo": "fixed", "tolerance": ROUGH_TOLERANCE}
+    return fit(series, model, **(options | held))
+
+
+def intensities_by_element(model: AtomicModel) -> tuple[NDArray[np.int64], list[float]]:
+    """Atomic numbers of `model` and the fitted intensity of each, which its atoms share."""
+    kinds, first = np.unique(model.numbers, return_index=True)
+    return kinds, [float(value) for value in np.asarray(model.intensities)[first]]
+
+
+def failing(model: AtomicModel, evidence: Evidence, level: float) -> NDArray[np.bool_]:
+    """Atoms without enough evidence, (n_atoms,): the weakest of each neighbourhood."""
+    short = np.minimum(evidence.level - level, evidence.best)
+    gone, blocked = np.zeros(len(model), dtype=bool), np.zeros(len(model), dtype=bool)
+    tree = cKDTree(model.positions)
+    for atom in np.argsort(short, kind="stable")[: int((short < 0).sum())]:
+        if not blocked[atom]:
+            gone[atom] = True
+            blocked[tree.query_ball_point(model.positions[atom], APART)] = True
+    if gone.all():
+        gone[np.argmax(short)] = False
+    return gone
+
+
+def usual_nearest(model: AtomicModel) -> float:
+    """Median distance of an atom to its nearest neighbour [Å]."""
+    if len(model) < 2:
+        return USUAL_NEAREST
+    return float(np.median(cKDTree(model.positions).query(model.positions, k=2)[0][:, 1]))
+
+
+def _places(found: Search, lowest: float, refused: NDArray[np.float64], distance: float) -> NDArray[np.float64]:
+    """Maxima above `lowest`, away from where atoms were refused, no two closer than `distance` [Å]; highest first."""
+    candidates = found.positions[found.heights > lowest]
+    if len(refused) and len(candidates):
+        candidates = candidates[cKDTree(refused).query(candidates)[0] > SAME_PLACE]
+    tree = cKDTree(candidates) if len(candidates) else None
+    free = np.ones(len(candidates), dtype=bool)
+    for k in range(len(candidates)):
+        if free[k] and tree is not None:
+            near = np.array(tree.query_ball_point(candidates[k], distance))
+            free[near[near > k]] = False
+    return candidates[free]
+
+
+def _with_places(model: AtomicModel, places: NDArray[np.float64]) -> AtomicModel:
+    """`model` and, without light, atoms at `places`."""
+    dark = np.zeros(len(places))
+    return AtomicModel(
+        np.concatenate([model.positions, places]), intensities=np.concatenate([np.asarray(model.intensities), dark])
+    )
+
+
+def _joined(model: AtomicModel, added: AtomicModel) -> AtomicModel:
+    """Both, in this order; new atoms come with no probability of their element yet."""
+    chances = model.probabilities
+    return AtomicModel(
+        np.concatenate([model.positions, added.positions]),
+        np.concatenate([model.numbers, added.numbers]),
+        None if chances is None else np.concatenate([chances, np.zeros(len(added))]),
+        name=model.name,
+        metadata=model.metadata,
+    )
