@@ -45,12 +45,9 @@ class MultisliceTier(WaveTier):
                     aberrations=microscope.aberration_coefficients,
                 )
                 probe.grid.match(built)
-                scan = probe.scan(
-                    built,
-                    scan=CustomScan(points),
-                    detectors=detector(microscope),
-                    max_batch=self.batch,
-                    lazy=False,
-                )
-                total += weight * values(scan)
+                # abTEM would keep the waves of all probes in memory at once.
+                for start in range(0, len(points), self.batch):
+                    rows = slice(start, start + self.batch)
+                    found = probe.scan(built, scan=CustomScan(points[rows]), detectors=detector(microscope), lazy=False)
+                    total[rows] += weight * values(found)
         return total

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pann.core import InputError
-from pann.simulation import Microscope, atom_kernels
-from pann.simulation.imaging.kernel_table import shipped_microscopes, table_name
+from pann.simulation.imaging.kernel_table import atom_kernels, shipped_microscopes, table_name
 from pann.simulation.imaging.kernels import IsolatedAtom, compute_kernel
+from pann.simulation.microscope import Microscope
 
 
 def test_cross_section_is_the_integral_of_the_image(microscope: Microscope) -> None:
@@ -24,6 +24,32 @@ def test_z_exponent_and_cross_section_of_a_wide_detector() -> None:
     sections = {number: IsolatedAtom(number, wide).cross_section() for number in (28, 78)}
     assert log(sections[78] / sections[28]) / log(78 / 28) == pytest.approx(1.54, abs=0.04)
     assert sections[78] == pytest.approx(0.0219, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("energy", "inner", "exponent"), [(300e3, 40, 1.54), (300e3, 60, 1.69), (300e3, 80, 1.77), (200e3, 40, 1.45)]
+)
+def test_z_exponents_of_detector_ranges(energy: float, inner: float, exponent: float) -> None:
+    """Between Ni and Pt, from the inner angle to 198 mrad, in independent multislice scans with abTEM."""
+    microscope = Microscope(energy=energy, inner=inner, outer=198)
+    light, heavy = (IsolatedAtom(number, microscope).cross_section() for number in (28, 78))
+    assert log(heavy / light) / log(78 / 28) == pytest.approx(exponent, abs=0.05)
+
+
+def test_aberrations_widen_the_profile_and_keep_the_cross_section(microscope: Microscope) -> None:
+    plain = IsolatedAtom(47, microscope)
+    for changes in ({"focal_spread": 30.0}, {"astigmatism": 30.0}, {"spherical": 2e5}, {"coma": 2000.0}):
+        atom = IsolatedAtom(47, replace(microscope, **changes))
+        assert atom.cross_section() == pytest.approx(plain.cross_section(), rel=1e-6)
+        assert atom.fraction(0.0) < 0.9 * plain.fraction(0.0)
+
+
+def test_tables_of_other_aberrations_have_other_names(microscope: Microscope) -> None:
+    changes = ({}, {"focal_spread": 30.0}, {"astigmatism": 30.0}, {"spherical": 2e5}, {"coma": 30.0}, {"coma": -30.0})
+    assert len({table_name(replace(microscope, **change)) for change in changes}) == len(changes)
+    turned = replace(microscope, astigmatism=9.0, coma=30.0, coma_angle=20.0)
+    assert table_name(turned) != table_name(replace(turned, coma_angle=50.0))
+    assert table_name(replace(turned, source_sigma=0.1)) == table_name(turned)
 
 
 def test_gaussians_reproduce_the_blurred_profile(microscope: Microscope) -> None:

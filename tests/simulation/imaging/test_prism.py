@@ -3,8 +3,11 @@ import pytest
 
 from pann.core import AtomicModel, InputError
 from pann.core.geometry import index_to_position, project_positions
-from pann.simulation import Microscope, PrismOptions, atom_kernels, simulate_linear, simulate_prism
 from pann.simulation.imaging.grids import smooth_size
+from pann.simulation.imaging.kernel_table import atom_kernels
+from pann.simulation.imaging.linear import simulate_linear
+from pann.simulation.imaging.prism import PrismOptions, simulate_prism
+from pann.simulation.microscope import Microscope
 
 STATIC = PrismOptions(thermal_sigma=0.0)
 ANGLES = [(10.0, 40.0, -20.0)]
