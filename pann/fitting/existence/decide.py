@@ -83,7 +83,7 @@ def decide_atoms(
     model: AtomicModel,
     *,
     false_share: float = 0.01,
-    keep_rate: float = 0.1,
+    keep_rate: float = 0.05,
     new_distance: float = 1.75,
     reach: float = 1.35,
     unsure: float = 0.9,

@@ -22,7 +22,7 @@ class Scene:
 
     Attributes
     ----------
-    series : images and angles.
+    series : images, and the angles of the fit.
     images, expected : (n_tilts, nx, ny) measured and predicted.
     psf : of the fit.
     scales, shifts : of the fit, (n_tilts,) and (n_tilts, 2) [Å].
@@ -42,7 +42,7 @@ class Scene:
         """The scene that `result`, a fit to `series`, leaves."""
         floor = LEAST_EXPECTED * float(series.images.mean(dtype=np.float64))
         return cls(
-            series=series,
+            series=series.replace(angles=result.angles),
             images=torch.tensor(series.images, device=device),
             expected=torch.tensor(result.predicted, device=device),
             psf=result.psf,
