@@ -62,8 +62,8 @@ _TABLE: dict[str, _Entry] = {
         _tetragonal(3.99095, 4.0352),
         (("Ba", (0, 0, 0)), ("Ti", (0.5, 0.5, 0.5224)), ("O", (0.5, 0.5, -0.0244)), ("O", (0.5, 0, 0.4895))),
     ),
-    # Abramov et al., Acta Cryst. B 51, 942 (1995)
-    "SrTiO3": _perovskite(3.901, "Sr", "Ti", "O"),
+    # ICDD 35-0734
+    "SrTiO3": _perovskite(3.905, "Sr", "Ti", "O"),
     # cubic phase, above 130 °C: Møller, Nature 182, 1436 (1958)
     "CsPbBr3": _perovskite(5.874, "Cs", "Pb", "Br"),
     # ICDD 34-0394

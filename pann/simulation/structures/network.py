@@ -14,45 +14,61 @@ SITES_PER_BOND = 0.65
 """Sites per bond³ of diamond, and nearly so of amorphous silicon and of the silicon atoms in silica glass."""
 
 
-def bond_graph(positions: NDArray[np.float64], reach: float, degree: int = 4) -> NDArray[np.int64]:
-    """Bonds (m, 2): the shortest pairs within `reach` [Å], at most `degree` at an atom and no three in a triangle."""
+def bond_graph(
+    positions: NDArray[np.float64], reach: float, degree: int = 4, least_angle: float = 66.0
+) -> NDArray[np.int64]:
+    """Bonds (m, 2): the shortest pairs within `reach` [Å], so that a network of low energy can grow from them.
+
+    At most `degree` bonds at an atom, none at less than `least_angle` [deg] to another, no three in a triangle.
+    """
     pairs = cKDTree(positions).query_pairs(reach, output_type="ndarray")
-    lengths = np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)
-    partners: list[set[int]] = [set() for _ in positions]
+    directions = positions[pairs[:, 1]] - positions[pairs[:, 0]]
+    lengths = np.linalg.norm(directions, axis=1)
+    order = np.argsort(lengths, kind="stable")
+    directions /= np.maximum(lengths, 1e-9)[:, None]
+    limit = float(np.cos(np.radians(least_angle)))
+    # Plain numbers: the bonds of an atom are too few for arrays to pay.
+    partners: list[dict[int, tuple[float, float, float]]] = [{} for _ in positions]
     bonds = []
-    for i, j in pairs[np.argsort(lengths, kind="stable")].tolist():
-        if len(partners[i]) < degree and len(partners[j]) < degree and not partners[i] & partners[j]:
-            partners[i].add(j)
-            partners[j].add(i)
+    for (i, j), (x, y, z) in zip(pairs[order].tolist(), directions[order].tolist(), strict=True):
+        of_i, of_j = partners[i], partners[j]
+        if len(of_i) == degree or len(of_j) == degree or not of_i.keys().isdisjoint(of_j):
+            continue
+        narrow = any(x * a + y * b + z * c > limit for a, b, c in of_i.values())
+        if not narrow and not any(x * a + y * b + z * c < -limit for a, b, c in of_j.values()):
+            of_i[j], of_j[i] = (x, y, z), (-x, -y, -z)
             bonds.append((i, j))
     return np.array(bonds, dtype=np.int64).reshape(-1, 2)
 
 
 def second_neighbours(bonds: NDArray[np.int64], n_atoms: int) -> NDArray[np.int64]:
-    """Pairs (k, 2) of atoms that share a bonded neighbour."""
-    partners: list[list[int]] = [[] for _ in range(n_atoms)]
-    for i, j in bonds.tolist():
-        partners[i].append(j)
-        partners[j].append(i)
-    found = {(min(a, b), max(a, b)) for own in partners for k, a in enumerate(own) for b in own[:k]}
-    return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
+    """Pairs (k, 2) of atoms that share a bonded neighbour, each once and the lower index first."""
+    centre, other = np.concatenate([bonds, bonds[:, ::-1]]).T
+    order = np.argsort(centre, kind="stable")
+    centre, other = centre[order], other[order]
+    pairs = [np.zeros((0, 2), dtype=np.int64)]
+    for lag in range(1, int(np.bincount(centre, minlength=1).max(initial=0))):
+        same = centre[:-lag] == centre[lag:]
+        pairs.append(np.stack([other[:-lag][same], other[lag:][same]], axis=1))
+    keys = np.unique(np.sort(np.concatenate(pairs), axis=1) @ np.array([n_atoms, 1]))
+    return np.stack(np.divmod(keys, n_atoms), axis=1)
 
 
 def _without(pairs: NDArray[np.int64], others: NDArray[np.int64], n_atoms: int) -> NDArray[np.int64]:
     """The `pairs` (i < j) that are not among `others`."""
     keys = np.sort(others, axis=1) @ np.array([n_atoms, 1])
-    return pairs[~np.isin(np.sort(pairs, axis=1) @ np.array([n_atoms, 1]), keys)]
+    own = np.sort(pairs, axis=1) @ np.array([n_atoms, 1])
+    return pairs[~np.isin(own, keys, assume_unique=True)]
 
 
 def tetrahedral_network(
-    n_atoms: int, bond: float, rng: np.random.Generator, rounds: int = 20, steps: int = 8
+    n_atoms: int, bond: float, rng: np.random.Generator, rounds: int = 12, steps: int = 8
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], float]:
     """A random network of four bonds at each site, in a ball.
 
-    From random points, bonds are chosen anew in every round (shortest first, at most four at a site, no triangles),
-    then relaxed by springs: first neighbours to the bond, second neighbours to the tetrahedral distance, all others
+    From random points, bonds are chosen anew in every round (`bond_graph`), then relaxed by springs: first neighbours to the bond, second neighbours to the tetrahedral distance, all others
     beyond 1.45 bonds apart; in between the points are shaken, less and less. Keating's potential (Phys. Rev. 145, 637
-    (1966)) holds the same two distances. Bond angles spread by some 23° about 109°, twice as much as in silicon.
+    (1966)) holds the same two distances. Bond angles spread by some 22° about 109°, twice as much as in silicon.
 
     Parameters
     ----------
@@ -73,6 +89,8 @@ def tetrahedral_network(
         shake = 0.25 * bond * (1 - index / rounds)
         positions = _relaxed(positions + shake * rng.normal(size=positions.shape), bonds, bond, ball, steps)
         bonds = bond_graph(positions, 1.5 * bond)
+    # Wider at last, so that few sites are left with a dangling bond.
+    bonds = bond_graph(positions, 1.7 * bond, least_angle=50.0)
     return _relaxed(positions, bonds, bond, ball, 3 * steps), bonds, ball
 
 
