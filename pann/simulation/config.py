@@ -122,7 +122,7 @@ class SimulationConfig:
     Attributes
     ----------
     structures, tilts, noise : by name, recipes of `pann.simulation.structures`, `pann.simulation.tilts` and
-        `pann.simulation.noise`; the key `weight` of each is its relative frequency (default 1).
+        `pann.simulation.noise`; the key `weight` of each is its relative frequency (default 1), null leaves it out.
     microscope, dose : see `MicroscopeOptions`, `DoseOptions`.
     tier : `name` and options of how images are computed, see `pann.simulation.imaging`.
     order : "random" draws each axis; "grid" takes every combination of structure, noise, dose level and tilts in turn,
@@ -196,8 +196,7 @@ class SimulationConfig:
             cells = self.cells
             return cells[index % len(cells)]
         rng = generator(seed, "choice", index)
-        drawn = {axis: str(rng.choice(list(getattr(self, axis)), p=self.weights[axis])) for axis in AXES}
-        return Choice(**drawn)
+        return Choice(*(str(rng.choice(list(getattr(self, axis)), p=self.weights[axis])) for axis in AXES))
 
     def digest(self, seed: int, version: int) -> str:
         """Twelve hexadecimal digits that name the content of the data set."""
@@ -218,16 +217,19 @@ def _without_weights(axis: str, recipes: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(recipes, Mapping) or not recipes:
         raise ConfigError(f"simulation.{axis} is {recipes!r}: give at least one recipe by name")
     for name, recipe in recipes.items():
-        if not isinstance(recipe, Mapping):
-            raise ConfigError(f"simulation.{axis}.{name} is {recipe!r}: expected a recipe of keys and values")
+        if recipe is not None and not isinstance(recipe, Mapping):
+            raise ConfigError(f"simulation.{axis}.{name} is {recipe!r}: expected a recipe, or null to leave it out")
     return {
-        str(name): {key: value for key, value in recipe.items() if key != "weight"} for name, recipe in recipes.items()
+        str(name): {key: value for key, value in recipe.items() if key != "weight"}
+        for name, recipe in recipes.items()
+        if recipe is not None
     }
 
 
-def _weights(axis: str, recipes: Mapping[str, Mapping[str, Any]]) -> tuple[float, ...]:
+def _weights(axis: str, recipes: Mapping[str, Mapping[str, Any] | None]) -> tuple[float, ...]:
     """Relative frequencies that add to one."""
-    raw = np.array([as_range(f"simulation.{axis}.{name}.weight", r.get("weight", 1))[0] for name, r in recipes.items()])
+    given = {name: recipe.get("weight", 1) for name, recipe in recipes.items() if recipe is not None}
+    raw = np.array([as_range(f"simulation.{axis}.{name}.weight", weight)[0] for name, weight in given.items()])
     if raw.sum() <= 0:
         raise ConfigError(f"simulation.{axis}: the weights add to nothing: leave one above zero")
     return tuple((raw / raw.sum()).tolist())

@@ -146,7 +146,9 @@ def simulate(acquisition: Acquisition, *, images: Path | None = None, progress: 
     views = Views(drawn.true_angles, a.image_shape, a.pixel_size, drawn.defocus, drawn.displacements, drawn.present)
     tier: Any = replace(tier_from_mapping(a.tier), thermal_sigma=a.thermal_sigma)  # type: ignore[type-var]
     if isinstance(tier, LinearTier):  # imitate channelling, which the other tiers compute
-        tier = replace(tier, saturation=drawn.saturation, scale=drawn.scale)
+        tier = replace(tier, saturation=drawn.saturation, scale=tuple(drawn.scale.tolist()))
+    else:
+        tier = replace(tier, sampling=min(tier.sampling, a.microscope.sampling_limit))
     phonons = int(generator(a.seed, "phonons", a.index).integers(2**62))
     if images is None or isinstance(tier, LinearTier):
         fractions = tier.fractions(a.model, views, a.microscope, seed=phonons, progress=progress)

@@ -18,6 +18,7 @@ from pann.simulation.sample import draw_acquisition, simulate
 
 SHOWN_DOSES = (50.0, 500.0, 5000.0)
 """Of the picture page [e/Å² per projection]."""
+SHOWN_NOISE = ("clean", "mild", "experimental", "harsh")
 AXES = {"structure": "structures", "tilts": "tilts", "noise": "noise"}
 """Key of `conf/simulate.yaml` -> axis of the data set that it replaces by recipes named in `conf/simulation/<key>`."""
 
@@ -34,6 +35,8 @@ def run(cfg: DictConfig, recipes: Path) -> None:
         print(describe_estimate(estimate(plan, cfg.workers, progress=True), cfg.workers))
         return
     cluster = None if cfg.cluster is None else instantiate(cfg.cluster)
+    if cluster is not None:
+        cluster.scale(cfg.workers)
     done = generate(plan, cfg.output, workers=cfg.workers, scheduler=cfg.scheduler, cluster=cluster, progress=True)
     print(describe_generated(done, plan, cfg.output))
     if cfg.show:
@@ -65,7 +68,7 @@ def recipe(group: str, name: str, recipes: Path) -> dict[str, Any]:
         if not Path(name).is_file():
             raise ConfigError(f"structure={name}: there is no such file of atoms")
         return {**recipe(group, "file", recipes), "sites": {"kind": "file", "path": str(Path(name).resolve())}}
-    refuse_unknown(group, [name], [entry.stem for entry in sorted((recipes / group).glob("*.yaml"))])
+    refuse_unknown(f"recipe {group}", [name], [entry.stem for entry in sorted((recipes / group).glob("*.yaml"))])
     raise ConfigError(f"{group}={name} cannot be read")
 
 
@@ -106,10 +109,10 @@ def show(plan: Plan, folder: Path, recipes: Path) -> Path:
         doses[f"{dose:g} e/Å²"] = simulate(replace(acquisition, dose=dose)).series
     noises: dict[str, Any] = {}
     drawn: dict[str, Mapping[str, Any]] = {}
-    for path in sorted((recipes / "noise").glob("*.yaml")):
-        distortions = Distortions.from_mapping(recipe("noise", path.stem, recipes))
+    for name in SHOWN_NOISE:
+        distortions = Distortions.from_mapping(recipe("noise", name, recipes))
         sample = simulate(replace(acquisition, dose=SHOWN_DOSES[1], distortions=distortions))
-        noises[path.stem], drawn[path.stem] = sample.series, sample.drawn
+        noises[name], drawn[name] = sample.series, sample.drawn
     target = require_writable(folder) / "page.html"
     with atomic_path(target) as temporary:
         temporary.write_text(simulation_page(acquisition.model, doses, noises, drawn))

@@ -67,6 +67,7 @@ def generate(
     started, samples, size = monotonic(), 0, 0
     with ExitStack() as stack:
         bar = stack.enter_context(progress_bar("simulate", total, enabled=progress and not by_image))
+        results: Iterator[Made]
         if alone:
             results = (make_shard(plan, target, shard, progress and by_image) for shard in missing)
         else:

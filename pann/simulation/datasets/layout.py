@@ -72,10 +72,13 @@ def write_sample(file: h5py.File, index: int, sample: Sample) -> None:
     group.create_dataset("intensities", data=truth.intensities, **PLAIN)
     drawn = group.create_group("drawn")
     for key, value in sample.drawn.items():
-        if np.ndim(value):
-            drawn.create_dataset(key, data=np.asarray(value), **PLAIN)
-        else:
+        array = np.asarray(value)
+        if array.ndim == 0:
             drawn.attrs[key] = value
+        elif array.ndim == 3:  # by scan line
+            drawn.create_dataset(key, data=array, chunks=array.shape, **STORAGE)
+        else:
+            drawn.create_dataset(key, data=array, **PLAIN)
 
 
 def read_sample(group: h5py.Group) -> Sample:
