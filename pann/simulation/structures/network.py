@@ -66,9 +66,10 @@ def tetrahedral_network(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], float]:
     """A random network of four bonds at each site, in a ball.
 
-    From random points, bonds are chosen anew in every round (`bond_graph`), then relaxed by springs: first neighbours to the bond, second neighbours to the tetrahedral distance, all others
-    beyond 1.45 bonds apart; in between the points are shaken, less and less. Keating's potential (Phys. Rev. 145, 637
-    (1966)) holds the same two distances. Bond angles spread by some 22° about 109°, twice as much as in silicon.
+    From random points, bonds are chosen anew in every round (`bond_graph`), then relaxed by springs: first neighbours
+    to the bond, second neighbours to the tetrahedral distance, all others beyond 1.45 bonds apart; in between the
+    points are shaken, less and less. Keating's potential (Phys. Rev. 145, 637 (1966)) holds the same two distances.
+    Bond angles spread by some 22° about 109°, twice as much as in silicon.
 
     Parameters
     ----------
