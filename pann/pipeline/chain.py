@@ -8,10 +8,12 @@ import numpy as np
 from pann.classifier import scattering_powers
 from pann.core import AtomicModel, InputError, PointSpread, TiltSeries, Volume
 from pann.core.elements import shortest_bond
-from pann.fitting import FitResult, fit
+from pann.fitting import FitResult
+from pann.fitting.existence import Existence
 from pann.pipeline.checks import check_bonds, check_field
 from pann.pipeline.choose import Verdict, guard_refined
 from pann.pipeline.clock import Clock
+from pann.pipeline.fitting import FittedAtoms, fit_atoms
 from pann.pipeline.options import ChainOptions
 from pann.pipeline.prepare import Stages
 from pann.refiner import refined_threshold
@@ -40,7 +42,7 @@ class ChainResult:
     refined : the network's volume, None without the refiner.
     verdict : how the volume of the atoms was chosen, None without the refiner.
     model : the final atoms.
-    fit : None without the fit.
+    fitted : the fit and what was learnt from it, None without the fit.
     warnings : what a user should look at.
     """
 
@@ -49,8 +51,18 @@ class ChainResult:
     refined: Volume | None
     verdict: Verdict | None
     model: AtomicModel
-    fit: FitResult | None
+    fitted: FittedAtoms | None
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def fit(self) -> FitResult | None:
+        """The last fit, None without one."""
+        return None if self.fitted is None else self.fitted.fit
+
+    @property
+    def existence(self) -> Existence | None:
+        """Atoms added and removed, None where they were not tested."""
+        return None if self.fitted is None else self.fitted.existence
 
 
 def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) -> ChainResult:
@@ -101,24 +113,18 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
             model = classify(first.volume, model)
     elif len(options.elements) == 1:
         model = model.replace(numbers=np.full(len(model), options.elements[0]))
-    result = None
+    fitted = None
     if options.fit is not None and options.reconstruction["extended"]:
         notes.append(
             "the fit was left out: an extended object shows more atoms than were traced, and fitted without them the "
             "others drift"
         )
     elif options.fit is not None:
-        with clock.step("fit", f"{len(model)} atoms to the images"):
-            result = fit(series, model, **options.fit, **_fit_surroundings(first, options))
-        # one fitted intensity per element says nothing of an atom: what was measured of each is kept
-        per_element = options.fit["intensities"] == "element"
-        model = result.model.replace(intensities=model.intensities) if per_element else result.model
-        if not result.converged:
-            notes.append(
-                f"the fit stopped after {result.iterations} steps before it converged: raise fit.max_iterations"
-            )
+        fitted = fit_atoms(series, model, options, clock, _fit_surroundings(first, options))
+        model = fitted.model
+        notes += fitted.warnings
     notes += check_bonds(model, options.elements)
-    return ChainResult(series, first, refined, verdict, model.replace(name=series.name), result, notes)
+    return ChainResult(series, first, refined, verdict, model.replace(name=series.name), fitted, notes)
 
 
 def _reconstruct(series: TiltSeries, options: ChainOptions) -> Reconstruction:

@@ -16,6 +16,8 @@ class ChainOptions:
     tracing: dict[str, Any]
     classifier: dict[str, Any] | None
     fit: dict[str, Any] | None
+    existence: dict[str, Any] | None = None
+    cross_validation: int | None = None
     refiner_path: Path | None = None
     classifier_path: Path | None = None
     device: str = "cpu"

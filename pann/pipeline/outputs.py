@@ -9,6 +9,7 @@ import numpy as np
 from pann import __version__
 from pann.core import AtomicModel, Volume
 from pann.core.files import atomic_path
+from pann.core.units import PICOMETRES_PER_ANGSTROM
 from pann.io import write_atoms, write_volume
 from pann.metrics import score
 from pann.pipeline.chain import ChainResult
@@ -21,7 +22,8 @@ SUMMARY_VERSION = 1
 def summarise(result: ChainResult, clock: Clock, truth: AtomicModel | None, radius: float = 1.0) -> dict[str, Any]:
     """The content of `summary.json`: plain values with their units in the names."""
     series, fit = result.series, result.fit
-    sigma = result.model.sigma
+    fitted, sigma = result.fitted, result.model.sigma
+    cross = None if fitted is None else fitted.cross_validation
     summary: dict[str, Any] = {
         "version": SUMMARY_VERSION,
         "pann": __version__,
@@ -44,13 +46,33 @@ def summarise(result: ChainResult, clock: Clock, truth: AtomicModel | None, radi
         "atoms": {"total": len(result.model), **result.model.composition()},
         "volume_of_atoms": None if result.verdict is None else result.verdict.chosen,
         "choice": None if result.verdict is None else vars(result.verdict),
-        "fit": None if fit is None else fit.summary(),
+        "existence": None if result.existence is None else result.existence.summary(),
+        "fit": None if fit is None else fit.summary() | _limit(result),
+        "elements": None if fitted is None or fitted.elements is None else fitted.elements.summary(),
+        "cross_validation": None if cross is None else cross.summary(),
         "median_sigma_pm": None if sigma is None or not len(sigma) else round(100 * float(np.nanmedian(sigma)), 2),
-        "truth": None if truth is None else score(result.model, truth, radius=radius),
+        "truth": None if truth is None else _scores(result, truth, radius),
         "steps": clock.table(),
         "warnings": result.warnings,
     }
     return summary
+
+
+def _limit(result: ChainResult) -> dict[str, float]:
+    """The RMSD that the error bars promise, and its ratio to the Cramér-Rao bound; nothing without error bars."""
+    fit, covariance = result.fit, result.model.covariance
+    if fit is None or covariance is None or not fit.bound_pm > 0:
+        return {}
+    promised = PICOMETRES_PER_ANGSTROM * float(np.sqrt(np.nanmean(np.trace(covariance, axis1=1, axis2=2))))
+    return {"expected_rmsd_pm": promised, "expected_over_bound": promised / fit.bound_pm}
+
+
+def _scores(result: ChainResult, truth: AtomicModel, radius: float) -> dict[str, Any]:
+    """Scores against the truth, and the RMSD in units of the bound."""
+    scores = score(result.model, truth, radius=radius)
+    if result.fit is not None and result.fit.bound_pm > 0:
+        scores["rmsd_over_bound"] = scores["rmsd_pm"] / result.fit.bound_pm
+    return scores
 
 
 def write_outputs(

@@ -68,13 +68,15 @@ def chain_options(values: dict[str, Any]) -> ChainOptions:
     if isinstance(named, str):
         named = [part for part in named.replace(" ", ",").split(",") if part]
     elements = tuple(dict.fromkeys(atomic_number(element) for element in named))
-    groups = {key: values[key] for key in ("alignment", "reconstruction", "refiner", "tracing", "classifier", "fit")}
+    stages = ("alignment", "reconstruction", "refiner", "tracing", "classifier", "fit", "existence")
+    groups = {key: values[key] for key in stages}
     return ChainOptions(
         elements=elements,
         refiner_path=_checkpoint(values, "refiner") if groups["refiner"] else None,
         classifier_path=_checkpoint(values, "classifier") if elements and _is_network(groups["classifier"]) else None,
         device=_device(values["device"]),
         progress=values["progress"],
+        cross_validation=values["cross_validation"],
         **groups,
     )
 
@@ -112,6 +114,8 @@ def _say(result: ChainResult, summary: dict[str, Any], paths: dict[str, Path]) -
         console.print(f"[yellow]warning:[/yellow] {warning}")
     counts = ", ".join(f"{n} {name}" for name, n in summary["atoms"].items() if name != "total")
     print(f"{summary['atoms']['total']} atoms ({counts})")
+    if result.existence is not None:
+        print(f"likelihood tests added {result.existence.added} atoms and removed {result.existence.removed}")
     if result.fit is not None:
         print(
             f"R-factor {result.fit.r_factor_before:.4f} -> {result.fit.r_factor_after:.4f}, "

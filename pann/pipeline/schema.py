@@ -26,6 +26,7 @@ class InferConfig:
     classifier_ckpt: str | None = MISSING
     output: str = MISSING
     truth: str | None = MISSING
+    cross_validation: int | None = MISSING
     seed: int = MISSING
     device: str = MISSING
     threads: int | None = MISSING
@@ -36,6 +37,7 @@ class InferConfig:
     tracing: Any = MISSING
     classifier: Any = None
     fit: Any = None
+    existence: Any = None
 
 
 def register() -> None:

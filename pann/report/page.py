@@ -66,7 +66,7 @@ def write_report(
         sections.images_section(series, predicted),
         sections.agreement_section(series, predicted, r_factor_per_tilt_before, r_factor_per_tilt_after),
         sections.structure_section(model),
-        sections.uncertainty_section(model, (facts.get("fit") or {}).get("bound_pm"), truth_scores),
+        sections.uncertainty_section(model, facts, truth_scores),
         sections.run_section(facts),
     ]
     target = Path(path)

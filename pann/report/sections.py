@@ -20,6 +20,7 @@ from pann.report.figures import (
     r_factor_figure,
     sigma_figure,
 )
+from pann.report.limits import cross_validation_table, elements_table, existence_table
 from pann.report.model_view import model_view
 from pann.report.panels import chosen_tilts, slices_figure, tilts_figure
 
@@ -147,9 +148,10 @@ def structure_section(model: AtomicModel) -> str:
     return html.section("structure", "Structure", "", body)
 
 
-def uncertainty_section(model: AtomicModel, bound_pm: float | None, scores: dict[str, Any] | None) -> str:
-    """Error bars, their bound, and the scores against a known truth."""
+def uncertainty_section(model: AtomicModel, summary: dict[str, Any], scores: dict[str, Any] | None) -> str:
+    """Error bars and their bound, what the likelihood decided, and the scores against a known truth."""
     parts = []
+    bound_pm = (summary.get("fit") or {}).get("bound_pm")
     if model.covariance is not None and len(model):
         alt = "Histogram of the standard error of the atoms' positions in picometres, with the Cramér-Rao bound"
         caption = "Standard errors from the Fisher information of the fit. "
@@ -163,9 +165,16 @@ def uncertainty_section(model: AtomicModel, bound_pm: float | None, scores: dict
             "species_acc": "elements right among matched",
             "correct_frac": "right atom and element / true",
             "radius": "matching radius [Å]",
+            "rmsd_over_bound": "RMSD / Cramér-Rao bound",
         }
         rows = [[names.get(key, key), _plain(value)] for key, value in scores.items()]
         parts.append(html.table("Scores against the known truth", ["score", "value"], rows))
+    tables = (
+        existence_table(summary.get("existence")),
+        elements_table(summary.get("elements")),
+        cross_validation_table(summary.get("cross_validation")),
+    )
+    parts += [table for table in tables if table]
     if not parts:
         parts.append(html.empty("No error bars: the model was not fitted to the images."))
     return html.section("uncertainty", "Uncertainty", "", f'<div class="charts">{"".join(parts)}</div>')

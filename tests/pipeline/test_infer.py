@@ -31,7 +31,18 @@ def test_the_whole_chain(infer: Cli, workplace: Path, truth: AtomicModel, tmp_pa
     assert summary["truth"]["rmsd_pm"] == pytest.approx(scores["rmsd_pm"], rel=1e-6)
     assert 0.5 < summary["truth"]["rmsd_pm"] / summary["fit"]["bound_pm"] < 2
     assert summary["fit"]["r_factor_after"] <= summary["fit"]["r_factor_before"]
-    assert set(summary["steps"]) >= {"read", "reconstruct", "trace", "refine", "choose", "classify", "fit"}
+    steps = {"read", "reconstruct", "trace", "refine", "choose", "classify", "existence", "fit"}
+    assert set(summary["steps"]) >= steps
+    assert (summary["existence"]["added"], summary["existence"]["removed"]) == (0, 0)
+    assert summary["existence"]["expected_false"] == pytest.approx(0.27)
+    assert summary["elements"]["Ni-Pt"]["bayes_error"] < 1e-3
+    assert summary["fit"]["expected_over_bound"] >= 1
+    assert summary["truth"]["rmsd_over_bound"] == pytest.approx(
+        summary["truth"]["rmsd_pm"] / summary["fit"]["bound_pm"]
+    )
+    report = (out / "report.html").read_text()
+    assert "Which atoms exist" in report
+    assert "Telling elements apart" in report
     assert read_volume(out / "volume.mrc").voxel_size == pytest.approx(0.4)
     assert json.loads((out / "run.json").read_text())["seed"] == 1
 
@@ -44,6 +55,17 @@ def test_stages_can_be_left_out(infer: Cli, tmp_path: Path) -> None:
     assert len(model) == 27
     assert set(model.species) == {"X"}
     assert model.covariance is None
+
+
+def test_traced_atoms_can_be_kept_and_cross_validated(infer: Cli, tmp_path: Path) -> None:
+    status, printed = infer("refiner=null", "classifier=kmeans", "existence=null", "cross_validation=5")
+    assert status == 0, printed
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["existence"] is None
+    assert summary["elements"] is None
+    assert summary["cross_validation"]["every"] == 5
+    assert summary["cross_validation"]["misfit_free"] == pytest.approx(1, abs=0.1)
+    assert "R-free" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_network_names_elements_with_probabilities(infer: Cli, tmp_path: Path) -> None:

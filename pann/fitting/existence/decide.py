@@ -6,14 +6,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
 
 from pann.core import AtomicModel, ConfigError, PointSpread, TiltSeries
 from pann.core.progress import progress_bar
-from pann.fitting.existence.elements import likelier_elements
+from pann.fitting.existence.candidates import (
+    failing,
+    intensities_by_element,
+    joined,
+    places_to_try,
+    usual_nearest,
+    with_places,
+)
+from pann.fitting.existence.elements import element_probabilities, likelier_elements
 from pann.fitting.existence.evidence import Evidence, weigh_atoms
 from pann.fitting.existence.scene import Scene
-from pann.fitting.existence.search import Search, search
+from pann.fitting.existence.search import search
 from pann.fitting.existence.threshold import noise_threshold
 from pann.fitting.maximum_likelihood import fit
 from pann.fitting.result import FitResult
@@ -23,12 +30,6 @@ ROUGH_TOLERANCE = 0.2
 SCREEN = 0.8
 """Maxima of the search are put to the exact test from so far below the threshold: between the points of its grid, and
 with the neighbours held, they are lower."""
-SAME_PLACE = 0.8
-"""No atom is added again so close [Å] to where one was taken away."""
-APART = 3.0
-"""Atoms closer than this [Å] share their evidence: of several that fail, only the weakest leaves in one round."""
-USUAL_NEAREST = 2.5
-"""Nearest-neighbour distance [Å] where there are too few atoms to measure one."""
 PROBE = (0.25, 0.4)
 """Narrowest core [Å] of a PSF that is believed, and the core that is held in its place: fitted to many false atoms the
 width shrinks until each of them explains a few electrons."""
@@ -42,7 +43,9 @@ class Existence:
     ----------
     model : the atoms as the last fit left them, with the intensity that the images give each [image units].
     psf : of that fit.
+    probe_held : whether its width was held, since the images could not tell it.
     evidence : of the atoms of `model`.
+    kinds, heights : atomic numbers of the model, and the intensity of each [image units].
     origin : (n_atoms,) index of each atom in the model given, -1 for those that were added.
     added, removed, renamed : number of atoms that are new, that are gone, and whose element changed.
     level, keep_level : thresholds of √T_free for new atoms and for those given.
@@ -51,12 +54,16 @@ class Existence:
     independent, volume : independent positions in the volume searched, and that volume [Å³].
     spread : standard deviation of the residual's normalised score; above 1 the model errs, and the thresholds are
         raised by it.
+    r_factor_before, r_factor_per_tilt_before : of the atoms given, before any fit.
     rounds, settled : rounds taken, and whether the last one changed nothing.
     """
 
     model: AtomicModel
     psf: PointSpread
+    probe_held: bool
     evidence: Evidence
+    kinds: NDArray[np.int64]
+    heights: list[float]
     origin: NDArray[np.int64]
     added: int
     removed: int
@@ -68,6 +75,8 @@ class Existence:
     independent: float
     volume: float
     spread: float
+    r_factor_before: float
+    r_factor_per_tilt_before: NDArray[np.float64]
     rounds: int
     settled: bool
 
@@ -123,7 +132,8 @@ def decide_atoms(
     origin = np.arange(given)
     renamed = np.zeros(len(model), dtype=bool)
     refused = np.zeros((0, 3))
-    result = _believable(series, model, fit(series, model, **options), options)
+    first = fit(series, model, **options)
+    result = _believable(series, model, first, options)
     with progress_bar("atoms", max_rounds, progress) as bar:
         for number in range(1, max_rounds + 1):
             fitted = result.model
@@ -132,9 +142,9 @@ def decide_atoms(
             found = search(scene, fitted, new_distance, reach * usual_nearest(fitted))
             level = found.spread * noise_threshold(false_share * n, found.independent)
             keep_level = found.spread * noise_threshold(keep_rate, found.density * 4 / 3 * pi * new_distance**3)
-            places = _places(found, level - SCREEN, refused, new_distance)
+            places = places_to_try(found, level - SCREEN, refused, new_distance)
             kinds, heights = intensities_by_element(fitted)
-            asked = _with_places(fitted, places)
+            asked = with_places(fitted, places)
             everything = weigh_atoms(scene, asked, heights)
             evidence, new = everything.select(np.arange(n)), everything.select(np.arange(n, len(asked)))
             gone = failing(fitted, evidence, keep_level)
@@ -149,15 +159,18 @@ def decide_atoms(
             refused = np.concatenate([refused, fitted.positions[gone]])
             renamed |= names != fitted.numbers
             added = AtomicModel(places[passed], kinds[new.fixed[passed].argmax(1)])
-            model = _joined(fitted.replace(numbers=names).select(~gone), added)
+            model = joined(fitted.replace(numbers=names).select(~gone), added)
             origin = np.concatenate([origin[~gone], np.full(len(added), -1)])
             renamed = np.concatenate([renamed[~gone], np.zeros(len(added), dtype=bool)])
             rough = {"psf": result.psf, "halo": "fixed", "tolerance": ROUGH_TOLERANCE}
             result = _believable(series, model, fit(series, model, **(options | rough)), options | rough)
     return Existence(
-        model=result.model.replace(intensities=evidence.intensity),
+        model=_told(result.model, evidence, kinds, unsure),
         psf=result.psf,
+        probe_held=result.psf.sigmas == (PROBE[1],),
         evidence=evidence,
+        kinds=kinds,
+        heights=heights,
         origin=origin,
         added=int((origin < 0).sum()),
         removed=given - int((origin >= 0).sum()),
@@ -169,6 +182,8 @@ def decide_atoms(
         independent=found.independent,
         volume=found.volume,
         spread=found.spread,
+        r_factor_before=first.r_factor_before,
+        r_factor_per_tilt_before=first.r_factor_per_tilt_before,
         rounds=number,
         settled=settled,
     )
@@ -183,62 +198,11 @@ def _believable(series: TiltSeries, model: AtomicModel, result: FitResult, optio
     return fit(series, model, **(options | held))
 
 
-def intensities_by_element(model: AtomicModel) -> tuple[NDArray[np.int64], list[float]]:
-    """Atomic numbers of `model` and the fitted intensity of each, which its atoms share."""
-    kinds, first = np.unique(model.numbers, return_index=True)
-    return kinds, [float(value) for value in np.asarray(model.intensities)[first]]
-
-
-def failing(model: AtomicModel, evidence: Evidence, level: float) -> NDArray[np.bool_]:
-    """Atoms without enough evidence, (n_atoms,): the weakest of each neighbourhood."""
-    short = np.minimum(evidence.level - level, evidence.best)
-    gone, blocked = np.zeros(len(model), dtype=bool), np.zeros(len(model), dtype=bool)
-    tree = cKDTree(model.positions)
-    for atom in np.argsort(short, kind="stable")[: int((short < 0).sum())]:
-        if not blocked[atom]:
-            gone[atom] = True
-            blocked[tree.query_ball_point(model.positions[atom], APART)] = True
-    if gone.all():
-        gone[np.argmax(short)] = False
-    return gone
-
-
-def usual_nearest(model: AtomicModel) -> float:
-    """Median distance of an atom to its nearest neighbour [Å]."""
-    if len(model) < 2:
-        return USUAL_NEAREST
-    return float(np.median(cKDTree(model.positions).query(model.positions, k=2)[0][:, 1]))
-
-
-def _places(found: Search, lowest: float, refused: NDArray[np.float64], distance: float) -> NDArray[np.float64]:
-    """Maxima above `lowest`, away from where atoms were refused, no two closer than `distance` [Å]; highest first."""
-    candidates = found.positions[found.heights > lowest]
-    if len(refused) and len(candidates):
-        candidates = candidates[cKDTree(refused).query(candidates)[0] > SAME_PLACE]
-    tree = cKDTree(candidates) if len(candidates) else None
-    free = np.ones(len(candidates), dtype=bool)
-    for k in range(len(candidates)):
-        if free[k] and tree is not None:
-            near = np.array(tree.query_ball_point(candidates[k], distance))
-            free[near[near > k]] = False
-    return candidates[free]
-
-
-def _with_places(model: AtomicModel, places: NDArray[np.float64]) -> AtomicModel:
-    """`model` and, without light, atoms at `places`."""
-    dark = np.zeros(len(places))
-    return AtomicModel(
-        np.concatenate([model.positions, places]), intensities=np.concatenate([np.asarray(model.intensities), dark])
-    )
-
-
-def _joined(model: AtomicModel, added: AtomicModel) -> AtomicModel:
-    """Both, in this order; new atoms come with no probability of their element yet."""
+def _told(model: AtomicModel, evidence: Evidence, kinds: NDArray[np.int64], unsure: float) -> AtomicModel:
+    """`model` with the intensity of each atom, and the probability of its element where that was decided here."""
     chances = model.probabilities
-    return AtomicModel(
-        np.concatenate([model.positions, added.positions]),
-        np.concatenate([model.numbers, added.numbers]),
-        None if chances is None else np.concatenate([chances, np.zeros(len(added))]),
-        name=model.name,
-        metadata=model.metadata,
-    )
+    if chances is not None:
+        posterior = element_probabilities(model, evidence, kinds)
+        mine = posterior[np.arange(len(model)), np.searchsorted(kinds, model.numbers)]
+        chances = np.where(chances < unsure, mine, chances)
+    return model.replace(intensities=evidence.intensity, probabilities=chances)
