@@ -24,7 +24,8 @@ def cut(sites: Sites, level: Level, n_atoms: int) -> Sites:
     levels = level(positions)
     if np.isfinite(levels).sum() < n_atoms:
         raise InputError(f"structure: {len(positions)} sites for {n_atoms} atoms: the crystal block is too small")
-    inner = np.argsort(levels, kind="stable")[:n_atoms]
+    # Whole facets have one level: rounded, so that which of their atoms are in does not hang on the last digit.
+    inner = np.argsort(np.round(levels, 6), kind="stable")[:n_atoms]
     return positions[inner], kinds[inner]
 
 

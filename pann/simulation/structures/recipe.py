@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from pann.core.atomic_model import AtomicModel
@@ -31,6 +32,7 @@ from pann.simulation.structures.cutting import Block
 from pann.simulation.structures.disorder import MINIMUM_DISTANCE, keep_apart
 from pann.simulation.structures.displacements import DISORDER
 from pann.simulation.structures.lattices import Lattice
+from pann.simulation.structures.mixtures import draw_entry, entries
 from pann.simulation.structures.options import Option, Real, Text, Word, check_keys
 from pann.simulation.structures.orientation import ORIENTATIONS
 from pann.simulation.structures.particle import Composition, Request, as_numbers
@@ -70,7 +72,7 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
     """
     check_keys("structure", recipe, (*OPTIONS, *STAGES, "mixture"))
     if recipe.get("mixture") is not None:
-        for entry in _entries(recipe).values():
+        for entry in entries(recipe).values():
             check_recipe(entry)
         return
     if recipe.get("sites") is None:
@@ -140,7 +142,7 @@ def build_structure(recipe: Mapping[str, Any], rng: np.random.Generator) -> Atom
         "sites": {"kind": sites.name} | where | (particle.drawn or {}),
         "bond": float(particle.bond),
         "shape": {"kind": shape.name} | form if "shape" in sites.traits else None,
-        "chemistry": {"kind": chemistry.name} | mixed | {"fractions": list(composition.fractions)},
+        "chemistry": {"kind": chemistry.name} | mixed | _mixture_of(composition),
         "defects": defects,
         "disorder": {key: value for key, value in moved.items() if key != "thermal_sigma"},
         "orientation": {"kind": orientation.name} | turned | {"rotation": rotation.tolist()},
@@ -157,39 +159,9 @@ def _stages(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return DEFAULTS | given
 
 
-def _entries(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The recipes of a mixture of positive weight, each with the stages beside the mixture that it lacks."""
-    mixture = recipe["mixture"]
-    if not isinstance(mixture, Mapping) or not mixture:
-        raise ConfigError("structure.mixture is empty: give recipes by name, each with a weight")
-    shared = {key: value for key, value in recipe.items() if key != "mixture"}
-    weights = _weights(mixture)
-    return {
-        name: shared | {key: value for key, value in entry.items() if key != "weight"}
-        for name, entry in mixture.items()
-        if weights[name] > 0
-    }
-
-
-def _weights(mixture: Mapping[str, Any]) -> dict[str, float]:
-    weights = {}
-    for name, entry in mixture.items():
-        if not isinstance(entry, Mapping):
-            raise ConfigError(f"structure.mixture.{name} is {entry!r}: expected a recipe")
-        weight = entry.get("weight", 1.0)
-        Real(0, 1e9).check(f"structure.mixture.{name}.weight", weight)
-        weights[str(name)] = float(weight)
-    if sum(weights.values()) <= 0:
-        raise ConfigError("structure.mixture: all weights are zero")
-    return weights
-
-
 def _build_one_of(recipe: Mapping[str, Any], rng: np.random.Generator) -> AtomicModel:
-    entries = _entries(recipe)
-    weights = _weights(recipe["mixture"])
-    chances = np.array([weights[name] for name in entries])
-    name = list(entries)[int(rng.choice(len(entries), p=chances / chances.sum()))]
-    model = build_structure(entries[name], rng)
+    name, entry = draw_entry(recipe, rng)
+    model = build_structure(entry, rng)
     path = [name, *model.metadata.get("mixture", [])]
     return model.replace(metadata=model.metadata | {"mixture": path})
 
@@ -217,6 +189,12 @@ def _composition(
     anion = int(rng.choice(anions)) if anions else None
     fractions = tuple(float(share) for share in shares / max(shares.sum(), 1e-12))
     return Composition(elements, fractions, "by_site" in chemistry.traits, anion), pattern
+
+
+def _mixture_of(composition: Composition) -> dict[str, Any]:
+    """The composition as plain values, for the record."""
+    anion = None if composition.anion is None else chemical_symbols[composition.anion]
+    return {"fractions": list(composition.fractions), "anion": anion}
 
 
 def _with_planar(

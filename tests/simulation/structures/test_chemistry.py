@@ -76,7 +76,9 @@ def test_compounds_add_an_anion() -> None:
     for index, lattice in enumerate(["rocksalt", "zincblende", "perovskite", "fluorite"]):
         chemistry = {"kind": "compound", "elements": ["Ba", "Ti"], "anions": ["O", "F"]}
         recipe = STILL | {"n_atoms": 600, "sites": {"kind": "crystal", "lattice": lattice}, "chemistry": chemistry}
-        composition = build(recipe, index).composition()
+        model = build(recipe, index)
+        composition = model.composition()
+        assert model.metadata["chemistry"]["anion"] in composition
         anion = sum(composition.get(symbol, 0) for symbol in ("O", "F"))
         expected = {"rocksalt": 1 / 2, "zincblende": 1 / 2, "perovskite": 3 / 5, "fluorite": 2 / 3}[lattice]
         assert len(composition) == (3 if lattice == "perovskite" else 2)
