@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from math import log
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ from pann.core.atomic_model import AtomicModel
 from pann.core.files import atomic_path
 from pann.core.progress import progress_bar
 from pann.core.random import generator
-from pann.simulation.imaging.kernels import isolated_atom
 from pann.simulation.imaging.linear import LinearTier
 from pann.simulation.imaging.multislice import MultisliceTier
 from pann.simulation.imaging.prism import PrismTier
@@ -35,8 +33,8 @@ from pann.simulation.microscope import Microscope
 ROOT = Path(__file__).resolve().parents[1]
 MICROSCOPE = Microscope(energy=300e3, semiangle=25, inner=40, outer=95, source_sigma=0.30)
 PIXEL, SEED, THERMAL = 0.4, 1, {78: 0.065, 28: 0.070}
-PATCH, RIM = 18, 3
-"""Edge of the patch in the middle of the image, and of its rim that the blur spoils, in pixels."""
+RIM = 3
+"""Of a scanned patch in pixels, which the blur of its edges spoils."""
 POINTS = 40
 TIERS = {
     "linear": LinearTier(thermal_sigma=0.0),
@@ -50,12 +48,15 @@ EXPONENT_RANGES = ((40, 198), (50, 198), (60, 198), (80, 198))
 
 @dataclass(frozen=True)
 class Case:
-    """A truncated octahedron with `shells` atoms along its short edges, less one, in one orientation."""
+    """A truncated octahedron with `shells` + 1 atoms along its short edges in one orientation.
+
+    `n_images` PRISM images of the whole particle, one for each phonon configuration; patches for the first one.
+    """
 
     shells: int
     view: str
     n_pixels: int
-    n_phonons: int
+    n_images: int
 
     @cached_property
     def model(self) -> AtomicModel:
@@ -67,13 +68,11 @@ class Case:
     @cached_property
     def views(self) -> Views:
         """The same view once for each phonon configuration, whose displacements all tiers share."""
+        n = max(self.n_images, 1)
         sigmas = np.array([THERMAL[int(z)] for z in self.model.numbers])[:, None]
-        moves = [
-            sigmas * generator(SEED, "phonons", self.shells, k).normal(size=(len(self.model), 3))
-            for k in range(self.n_phonons)
-        ]
-        angles = [VIEWS[self.view]] * self.n_phonons
-        return Views(angles, (self.n_pixels, self.n_pixels), PIXEL, displacements=moves)
+        draws = (generator(SEED, "phonons", self.shells, k).normal(size=(len(self.model), 3)) for k in range(n))
+        moves = [sigmas * draw for draw in draws]
+        return Views([VIEWS[self.view]] * n, (self.n_pixels, self.n_pixels), PIXEL, displacements=moves)
 
     @property
     def label(self) -> str:
@@ -81,7 +80,9 @@ class Case:
         return f"{(self.shells + 0.4) * 0.75:.1f} nm, {self.view}"
 
 
-CASES = (Case(3, "random", 84, 3), Case(3, "[001]", 84, 3), Case(5, "random", 120, 1), Case(5, "[001]", 120, 1))
+CASES = (Case(3, "random", 84, 3), Case(3, "[001]", 84, 3), Case(5, "random", 120, 0), Case(5, "[001]", 120, 0))
+PATCHES = {3: {"windowed": 18, "multislice": 12}, 5: {"windowed": 18}}
+"""Edges in pixels of the patches that each tier scans, by size of particle; the last is the reference."""
 
 
 class Store:
@@ -89,17 +90,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         tiers = {name: repr(tier) for name, tier in TIERS.items() if name != "linear"}
-        facts = [
-            MICROSCOPE.to_dict(),
-            PIXEL,
-            SEED,
-            THERMAL,
-            PATCH,
-            POINTS,
-            VIEWS,
-            tiers,
-            [repr(case) for case in CASES],
-        ]
+        facts = [MICROSCOPE.to_dict(), PIXEL, SEED, THERMAL, VIEWS, tiers]
         self.folder = folder / hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
     def get(self, name: str, compute: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
@@ -114,134 +105,99 @@ class Store:
             return found["values"], float(found["seconds"])
 
 
-def patch_points() -> np.ndarray:
-    """Fine scan (m, 2) [Å] of the patch about the rotation centre: two points per pixel along each axis."""
-    axis = (np.arange(2 * PATCH) - PATCH) * PIXEL / 2 - PIXEL / 4
+def patch_points(edge: int) -> np.ndarray:
+    """Fine scan (m, 2) [Å] of a patch of `edge` pixels about the rotation centre: two points a pixel along an axis."""
+    axis = (np.arange(2 * edge) - edge) * PIXEL / 2 - PIXEL / 4
     return np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-
-
-def random_points() -> np.ndarray:
-    """Probe positions (m, 2) [Å] in the thick part of the particle."""
-    return generator(SEED, "points").uniform(-8, 8, size=(POINTS, 2))
 
 
 def patch_image(values: np.ndarray) -> np.ndarray:
     """The pixels of a scanned patch that the blur of its edges does not reach."""
-    fine = values.reshape(2 * PATCH, 2 * PATCH)
-    return blur_and_bin(fine, PIXEL, 2, MICROSCOPE.source_sigma)[RIM:-RIM, RIM:-RIM]
+    n = round(len(values) ** 0.5)
+    return blur_and_bin(values.reshape(n, n), PIXEL, 2, MICROSCOPE.source_sigma)[RIM:-RIM, RIM:-RIM]
 
 
-def same_pixels(image: np.ndarray) -> np.ndarray:
-    """The pixels of `patch_image` in a whole image."""
-    first = image.shape[0] // 2 - PATCH // 2 + RIM
-    return image[first : first + PATCH - 2 * RIM, first : first + PATCH - 2 * RIM]
+def middle(image: np.ndarray, n: int) -> np.ndarray:
+    """The `n` x `n` pixels about the rotation centre."""
+    first = len(image) // 2 - n // 2
+    return image[first : first + n, first : first + n]
 
 
 def agreement(image: np.ndarray, reference: np.ndarray) -> tuple[str, str, str]:
     """Correlation, R = Σ|image - reference| / Σ reference, and the ratio of the sums."""
+    correlation = np.corrcoef(image.ravel(), reference.ravel())[0, 1]
     r = np.abs(image - reference).sum() / reference.sum()
-    return (
-        f"{np.corrcoef(image.ravel(), reference.ravel())[0, 1]:.4f}",
-        f"{100 * r:.1f} %",
-        f"{image.sum() / reference.sum():.3f}",
-    )
+    return f"{correlation:.4f}", f"{100 * r:.1f} %", f"{image.sum() / reference.sum():.3f}"
 
 
-def compare(store: Store) -> tuple[list[tuple[str, ...]], dict[str, list[tuple[str, float, int]]]]:
-    """Rows of the table of agreement, and for each tier (particle, processor seconds, scan points)."""
-    rows: list[tuple[str, ...]] = []
-    spent: dict[str, list[tuple[str, float, int]]] = {name: [] for name in TIERS}
-    total = sum(case.n_phonons for case in CASES) + 2 * len(CASES)
-    with progress_bar("images", total) as bar:
+class Comparison:
+    """All comparisons of the table, and the processor time of every result by tier and particle."""
 
-        def at(case: Case, tier: str, kind: str, points: np.ndarray) -> np.ndarray:
-            values, seconds = store.get(
-                f"{case.label} {kind} {tier}", lambda: TIERS[tier].at(case.model, case.views, 0, MICROSCOPE, points)
-            )
-            spent[tier].append((case.label, seconds, len(points)))
-            return values
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.spent: dict[tuple[str, int], list[tuple[float, int]]] = {}
 
-        for case in CASES:
-            prism = []
-            for k in range(case.n_phonons):
-                image, seconds = store.get(
-                    f"{case.label} prism {k}",
-                    lambda case=case, k=k: TIERS["prism"].fraction(case.model, case.views, k, MICROSCOPE),
-                )
-                prism.append(image)
-                spent["prism"].append((case.label, seconds, image.size * 4))
-                bar.advance(status=case.label)
-            linear = TIERS["linear"].fractions(case.model, case.views, MICROSCOPE)
-            configurations = f"image, {case.n_phonons} configuration{'s' * (case.n_phonons > 1)}"
-            rows.append((case.label, configurations, "linear", "PRISM", *agreement(linear.mean(0), np.mean(prism, 0))))
-            windowed = patch_image(at(case, "windowed", "patch", patch_points()))
-            bar.advance(status=case.label)
-            reference, name = windowed, "windowed 10 Å"
-            if case.shells == CASES[0].shells:
-                reference, name = patch_image(at(case, "multislice", "patch", patch_points())), "multislice"
-                rows.append(
-                    (case.label, "patch, 1 configuration", "windowed 10 Å", name, *agreement(windowed, reference))
-                )
-            else:
-                pairs = [at(case, tier, "points", random_points()) for tier in ("windowed", "multislice")]
-                rows.append(
-                    (case.label, f"{POINTS} points, no blur", "windowed 10 Å", "multislice", *agreement(*pairs))
-                )
-            for tier, whole in (("PRISM", prism[0]), ("linear", linear[0])):
-                rows.append(
-                    (case.label, "patch, 1 configuration", tier, name, *agreement(same_pixels(whole), reference))
-                )
-            bar.advance(status=case.label)
-    return rows, spent
+    def _get(self, case: Case, tier: str, kind: str, compute: Callable[[], np.ndarray], n_points: int) -> np.ndarray:
+        values, seconds = self.store.get(f"{case.label} {kind} {tier}", compute)
+        self.spent.setdefault((tier, case.shells), []).append((seconds, n_points))
+        return values
+
+    def scanned(self, case: Case, tier: str, kind: str, points: np.ndarray) -> np.ndarray:
+        """Fractions at `points` of the first configuration."""
+        return self._get(
+            case, tier, kind, lambda: TIERS[tier].at(case.model, case.views, 0, MICROSCOPE, points), len(points)
+        )
+
+    def image(self, case: Case, k: int) -> np.ndarray:
+        """PRISM image of configuration `k`."""
+        return self._get(
+            case,
+            "prism",
+            f"image {k}",
+            lambda: TIERS["prism"].fraction(case.model, case.views, k, MICROSCOPE),
+            4 * case.n_pixels**2,
+        )
+
+    def rows(self, case: Case) -> list[tuple[str, ...]]:
+        """Rows of the table for one particle and view."""
+        linear = TIERS["linear"].fractions(case.model, case.views, MICROSCOPE)
+        first = {"linear": linear[0]}
+        rows = []
+        if case.n_images:
+            prism = [self.image(case, k) for k in range(case.n_images)]
+            first["prism"] = prism[0]
+            what = f"image, {case.n_images} configurations"
+            rows.append((case.label, what, "linear", "prism", *agreement(linear.mean(0), np.mean(prism, axis=0))))
+        points = generator(SEED, "points").uniform(-8, 8, size=(POINTS, 2))
+        pair = [self.scanned(case, tier, "points", points) for tier in ("windowed", "multislice")]
+        rows.append((case.label, f"{POINTS} points, no blur", "windowed", "multislice", *agreement(*pair)))
+        for tier, edge in PATCHES[case.shells].items():
+            reference = patch_image(self.scanned(case, tier, f"patch {edge}", patch_points(edge)))
+            for name, image in first.items():
+                what = f"{len(reference)} x {len(reference)} pixels"
+                rows.append((case.label, what, name, tier, *agreement(middle(image, len(reference)), reference)))
+            first[tier] = reference
+        return rows
 
 
-def rates(spent: dict[str, list[tuple[str, float, int]]]) -> list[tuple[str, ...]]:
-    """Rows of the table of rates: processor time of one image of the 2.5 nm particle, and images an hour on 2 cores."""
-    case = CASES[0]
-    angles = np.linspace(-70, 70, 41)
-    series = Views(angles, (case.n_pixels, case.n_pixels), PIXEL)
-    rows = []
-    for label, tier in (("linear", LinearTier()), ("linear, depth of focus", LinearTier(depth_of_focus=True))):
-        tier.fractions(case.model, series, MICROSCOPE)
+def rates(spent: dict[tuple[str, int], list[tuple[float, int]]]) -> list[tuple[str, ...]]:
+    """Rows: processor time of one image and of 41 of the 2.5 nm particle, and images an hour on 2 cores."""
+    case, n_tilts = CASES[0], 41
+    series = Views(np.linspace(-70, 70, n_tilts), (case.n_pixels, case.n_pixels), PIXEL)
+    whole = 4 * case.n_pixels**2
+    measured = []
+    for name, tier in (("linear", LinearTier()), ("linear, depth of focus", LinearTier(depth_of_focus=True))):
         times = []
-        for _ in range(9):
+        for _ in range(10):
             start = time.process_time()
             tier.fractions(case.model, series, MICROSCOPE)
-            times.append((time.process_time() - start) / len(angles))
-        rows.append(rate(label, float(np.median(times)), "measured, 41 tilts at once"))
+            times.append((time.process_time() - start) / n_tilts)
+        measured.append((name, float(np.median(times[1:])), "41 tilts at once"))
     for name in ("prism", "windowed", "multislice"):
-        seconds, n_points = max(
-            (entry[1:] for entry in spent[name] if entry[0] == case.label), key=lambda entry: entry[1]
-        )
-        whole = (2 * case.n_pixels) ** 2
-        source = "measured" if n_points == whole else f"from {n_points} of {whole} scan points"
-        rows.append(rate(name, seconds * whole / n_points, source))
-    return rows
-
-
-def rate(name: str, seconds: float, source: str) -> tuple[str, ...]:
-    """One row."""
-    return (
-        name,
-        f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s",
-        f"{41 * seconds:.3g} s",
-        f"{2 * 3600 / seconds:.3g}",
-        source,
-    )
-
-
-def exponents() -> list[tuple[str, ...]]:
-    """Rows of detector range and the exponent n in cross-section ~ Zⁿ between Ni and Pt, and between C and Pt."""
-    rows = []
-    for energy in (300e3, 200e3):
-        for inner, outer in EXPONENT_RANGES:
-            microscope = Microscope(energy=energy, inner=inner, outer=outer)
-            area = {z: isolated_atom(z, microscope).cross_section() for z in (6, 28, 78)}
-            powers = [log(area[78] / area[z]) / log(78 / z) for z in (28, 6)]
-            rows.append(
-                (f"{energy / 1e3:.0f} kV", f"{inner}-{outer} mrad", *(f"{p:.2f}" for p in powers), f"{area[78]:.4f}")
-            )
-    return rows
+        seconds, n_points = min(spent[name, case.shells], key=lambda entry: entry[0] / entry[1])
+        how = "one image" if n_points == whole else f"{n_points} of {whole} scan points"
+        measured.append((name, seconds * whole / n_points, how))
+    return [(name, f"{s:.2g} s", f"{n_tilts * s:.2g} s", f"{7200 / s:.2g}", how) for name, s, how in measured]
 
 
 def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -249,44 +205,42 @@ def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, ("---",) * len(header), *rows]) + "\n"
 
 
+def page(store: Store) -> str:
+    """The whole page."""
+    comparison, rows, m = Comparison(store), [], MICROSCOPE
+    with progress_bar("particles and views", len(CASES)) as bar:
+        for case in CASES:
+            rows += comparison.rows(case)
+            bar.advance(status=case.label)
+    return TEXT.format(
+        probe=f"{m.energy / 1e3:.0f} kV, {m.semiangle:g} mrad, source {m.source_sigma} Å",
+        detector=f"{m.inner:g}-{m.outer:g} mrad",
+        pixel=PIXEL,
+        agreement=markdown(("particle, view", "compared", "tier", "reference", "correlation", "R", "total"), rows),
+        atoms=len(CASES[0].model),
+        pixels=f"{CASES[0].n_pixels} x {CASES[0].n_pixels}",
+        rates=markdown(("tier", "one image", "41 tilts", "images an hour, 2 cores", "from"), rates(comparison.spent)),
+    )
+
+
 TEXT = """# Tiers of the microscope
 
-Printed by `python scripts/compare_tiers.py`. Pt-Ni truncated octahedra (random alloy, fcc, a = 3.78 Å), {microscope},
-{pixel} Å pixels, thermal displacements of 0.065 Å (Pt) and 0.070 Å (Ni) along each axis. All tiers see the same displaced
-atoms and nothing is fitted. R = Σ|I - I_ref| / Σ I_ref over all pixels; "total" is Σ I / Σ I_ref.
+Printed by `python scripts/compare_tiers.py`. Pt-Ni truncated octahedra (random alloy, fcc, a = 3.78 Å), {probe},
+detector {detector}, {pixel} Å pixels, thermal displacements of 0.065 Å (Pt) and 0.070 Å (Ni) along each axis. All tiers
+see the same displaced atoms and nothing is fitted. R = Σ|I - I_ref| / Σ I_ref; "total" is Σ I / Σ I_ref. Windows are at
+least 8 Å wide in prism and 10 Å in windowed; waves are sampled at 0.066 Å, in slices of 2 Å.
 
 {agreement}
-A patch is {patch} pixels in the middle of the image. The linear tier is the sum of the images of isolated atoms: it misses
-what channelling along the columns of a zone axis does to the contrast, the more the thicker the crystal.
+The linear tier is the sum of the images of isolated atoms: it misses what channelling along the columns of a zone axis
+does to the contrast, the more the thicker the crystal.
 
 ## Rates
 
-Processor time of one core for one image of the 2.5 nm particle ({atoms} atoms, {pixels} pixels, one phonon
-configuration), and images an hour on two cores.
+Processor time of one core for an image of the 2.5 nm particle ({atoms} atoms, {pixels} pixels, one phonon
+configuration, scan at the Nyquist step), and images an hour on two cores.
 
 {rates}
-## Exponents
-
-Cross-section of an isolated atom ~ Zⁿ, semi-angle of the probe 25 mrad.
-
-{exponents}"""
-
-
-def page(store: Store) -> str:
-    """The whole page."""
-    rows, spent = compare(store)
-    case = CASES[0]
-    m = MICROSCOPE
-    return TEXT.format(
-        microscope=f"{m.energy / 1e3:.0f} kV, {m.semiangle:g} mrad, detector {m.inner:g}-{m.outer:g} mrad, source {m.source_sigma} Å",
-        pixel=PIXEL,
-        agreement=markdown(("particle, view", "compared", "tier", "reference", "correlation", "R", "total"), rows),
-        patch=f"{PATCH - 2 * RIM} x {PATCH - 2 * RIM}",
-        atoms=len(case.model),
-        pixels=f"{case.n_pixels} x {case.n_pixels}",
-        rates=markdown(("tier", "one image", "41 tilts", "images an hour, 2 cores", "how"), rates(spent)),
-        exponents=markdown(("energy", "detector", "Pt/Ni", "Pt/C", "Pt [Å²]"), exponents()),
-    )
+"""
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ from pann.core.files import atomic_path, require_writable
 from pann.core.progress import progress_bar
 from pann.core.random import generator
 from pann.core.tilt_series import TiltSeries
-from pann.simulation.imaging.prism import PrismOptions, prism_projection
+from pann.simulation.imaging.prism import PrismTier
+from pann.simulation.imaging.views import Views
 from pann.simulation.microscope import Microscope
 from pann.simulation.structures.alloys import by_order
 from pann.simulation.structures.disorder import displaced, keep_after_roughening, keep_apart
@@ -28,7 +29,7 @@ from pann.simulation.structures.shapes import random_shape
 ROOT = Path(__file__).resolve().parents[1]
 ANGLES = np.arange(-65.0, 65.1, 5.0)
 MICROSCOPE = Microscope(energy=300e3, semiangle=25, inner=40, outer=95, source_sigma=0.30)
-OPTIONS = PrismOptions(thermal_sigma={78: 0.065, 28: 0.070})
+TIER = PrismTier(thermal_sigma={78: 0.065, 28: 0.070}, potential="abtem")
 IMAGE_SHAPE = (90, 90)
 PIXEL_SIZE = 0.4
 NEIGHBOUR_DISTANCE = 2.65
@@ -53,7 +54,7 @@ def demo_particle(n_atoms: int, seed: int) -> AtomicModel:
 def cache_folder(base: Path, model: AtomicModel, seed: int) -> Path:
     """Folder of the noise-free images, named by everything that they depend on."""
     settings = MICROSCOPE.to_dict() | {
-        "options": repr(OPTIONS),
+        "options": repr(TIER),
         "shape": IMAGE_SHAPE,
         "pixel": PIXEL_SIZE,
         "seed": seed,
@@ -68,14 +69,12 @@ def expected_fractions(model: AtomicModel, folder: Path, seed: int) -> np.ndarra
     require_writable(folder)
     # Every second tilt first, from the middle outwards: an unfinished cache is then a coarser series.
     order = sorted(range(len(ANGLES)), key=lambda k: (ANGLES[k] % 10 != 0, abs(ANGLES[k])))
+    views = Views(ANGLES, IMAGE_SHAPE, PIXEL_SIZE)
     with progress_bar("PRISM", len(order)) as bar:
         for k in order:
             path = folder / f"expected_{k:02d}.npy"
             if not path.is_file():
-                euler = (0.0, ANGLES[k], 0.0)
-                image = prism_projection(
-                    model, euler, IMAGE_SHAPE, PIXEL_SIZE, MICROSCOPE, options=OPTIONS, seed=seed, index=k
-                )
+                image = TIER.fraction(model, views, k, MICROSCOPE, seed=seed)
                 with atomic_path(path) as temporary:
                     np.save(temporary, image)
             bar.advance(status=f"theta {ANGLES[k]:.0f}°")

@@ -15,6 +15,8 @@ from pann.simulation.imaging.kernels import AtomKernel, compute_kernel
 from pann.simulation.microscope import Microscope
 
 _FORMAT = 1
+_COMPUTATION = 2
+"""Raised when kernels are computed in another way: those that the cache holds are then computed again."""
 
 
 def table_name(microscope: Microscope) -> str:
@@ -42,9 +44,8 @@ def setting_name(microscope: Microscope) -> str:
 def cache_folder() -> Path:
     """Where computed kernels are kept: $PANN_CACHE, else the user's cache folder."""
     named = os.environ.get("PANN_CACHE")
-    if named:
-        return Path(named) / "kernels"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pann" / "kernels"
+    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pann"
+    return base / "kernels" / f"computation_{_COMPUTATION}"
 
 
 def shipped_microscopes() -> list[Microscope]:

@@ -11,13 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from pann.core.atomic_model import AtomicModel
 from pann.core.errors import ConfigError, InputError
-from pann.core.geometry import rotation_matrices
 from pann.core.progress import progress_bar
 from pann.core.psf import PointSpread
 from pann.simulation.imaging.device import torch_device
@@ -104,7 +103,8 @@ def linear_batch(
         _padded([torch.from_numpy(part[i].astype(np.float32)) for part in parts], fill).to(device)
         for i, fill in enumerate((0.0, 1.0, 0.0))
     )
-    shape = tuple(max(views.image_shape[axis] for _, views, _ in series) for axis in (0, 1))
+    shapes = np.array([views.image_shape for _, views, _ in series])
+    shape = (int(shapes[:, 0].max()), int(shapes[:, 1].max()))
     flat = splat_gaussians(points.flatten(0, 1), sigmas.flatten(0, 1), masses.flatten(0, 1), shape, 1.0)
     batch = flat.unflatten(0, points.shape[:2])
     return [_finished(images, views, tier) for images, (_, views, _), tier in zip(batch, series, options, strict=True)]
@@ -196,29 +196,3 @@ def series_psf(
     kernels = atom_kernels(microscope, np.unique(model.numbers).tolist())
     number = max(kernels, key=lambda z: kernels[z].cross_section * float((model.numbers == z).sum()))
     return image_profile(kernels[number].profile, pixel_size, microscope, sigma_of(thermal_sigma, number))
-
-
-def simulate_linear(
-    model: AtomicModel,
-    angles: ArrayLike,
-    image_shape: tuple[int, int],
-    pixel_size: float,
-    microscope: Microscope,
-    *,
-    thermal_sigma: Thermal = THERMAL_SIGMA,
-    scale: ArrayLike | None = None,
-    saturation: float = 0.0,
-    shifts: ArrayLike | None = None,
-    device: str = "cpu",
-) -> NDArray[np.float32]:
-    """`LinearTier.fractions` of a whole series, with `shifts` (n_tilts, 2) of the images [Å]."""
-    factors = 1.0 if scale is None else tuple(float(value) for value in np.ravel(scale))
-    tier = LinearTier(thermal_sigma, saturation, factors, device=device)
-    views = Views(angles, image_shape, pixel_size)
-    if shifts is None:
-        return tier.fractions(model, views, microscope)
-    # A shift of the image is a shift of the atoms across the beam.
-    across = np.asarray(shifts, dtype=np.float64).reshape(len(views), 1, 2)
-    along = across @ rotation_matrices(views.angles)[:, :2]
-    moves = np.broadcast_to(along, (len(views), len(model), 3))
-    return tier.fractions(model, Views(angles, image_shape, pixel_size, displacements=moves), microscope)

@@ -8,6 +8,7 @@ Pt then scatters 0.3 % more than in the limit of fine grids, and 5 % more withou
 
 from functools import lru_cache
 from math import ceil, pi
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ def _low(n: int, fine: int, device: torch.device | str) -> Tensor:
 
 
 def _frequencies(n: int, edge: float, half: bool) -> NDArray[np.float64]:
-    return np.fft.rfftfreq(n, edge / n) if half else np.fft.fftfreq(n, edge / n)
+    return np.asarray(np.fft.rfftfreq(n, edge / n) if half else np.fft.fftfreq(n, edge / n), dtype=np.float64)
 
 
 @lru_cache(maxsize=8)
@@ -92,5 +93,5 @@ def _scattering_factor(number: int, gpts: tuple[int, int], edges: tuple[float, f
 
     kx, ky = _frequencies(gpts[0], edges[0], False), _frequencies(gpts[1], edges[1], True)
     squared = kx[:, None] ** 2 + ky[None, :] ** 2
-    factor = LobatoParametrization().projected_scattering_factor(chemical_symbols[number])
+    factor: Any = LobatoParametrization().projected_scattering_factor(chemical_symbols[number])
     return np.asarray(factor(squared.ravel()), dtype=np.float32).reshape(squared.shape)

@@ -109,25 +109,14 @@ class WaveTier(ABC):
         return np.stack(images)
 
     def fraction(
-        self,
-        model: AtomicModel,
-        views: Views,
-        index: int,
-        microscope: Microscope,
-        *,
-        seed: int = 0,
-        stream: int | None = None,
+        self, model: AtomicModel, views: Views, index: int, microscope: Microscope, *, seed: int = 0
     ) -> NDArray[np.float32]:
-        """Image `index` of `fractions` alone, (nx, ny), blurred by the source: the mean over the area of each pixel.
-
-        `stream` names the thermal displacements of the image in place of its index.
-        """
+        """Image `index` of `fractions` alone, (nx, ny), blurred by the source: the mean over the area of each pixel."""
         box = self._plan(model, views, microscope)
         shape = tuple(n * box.oversampling for n in views.image_shape)
         steps = (np.arange(n) * views.pixel_size / box.oversampling for n in shape)
         scan = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 2)
-        name = index if stream is None else stream
-        fine = self._mean(model, views.only(index), box, microscope, scan, (seed, name)).reshape(shape)
+        fine = self._mean(model, views.only(index), box, microscope, scan, (seed, index)).reshape(shape)
         return blur_and_bin(fine, views.pixel_size, box.oversampling, microscope.source_sigma)
 
     def at(
@@ -161,7 +150,7 @@ class WaveTier(ABC):
         points: NDArray[np.float64],
         name: tuple[int, int],
     ) -> NDArray[np.float64]:
-        """Mean over frozen phonons, named by (seed, stream), and over the spread of the focus, (m,)."""
+        """Mean over frozen phonons, named by (seed, index of the image), and over the spread of the focus, (m,)."""
         still = view.atoms(model)[0]
         here = np.ones(len(model), dtype=bool) if view.present is None else view.present[0]
         total = np.zeros(len(points))
@@ -169,9 +158,9 @@ class WaveTier(ABC):
             return total
         foci = [(box.centre[2] + view.focus(0) + offset, weight) for offset, weight in microscope.focal_nodes()]
         sigmas = sigma_of_atoms(self.thermal_sigma, model.numbers)[:, None]
-        seed, stream = name
+        seed, index = name
         for configuration in range(self.n_phonons):
-            keys = (stream, configuration) if configuration else (stream,)
+            keys = (index, configuration) if configuration else (index,)
             motion = generator(seed, "phonons", *keys).normal(size=(len(model), 3))
             moved = view.rotated((still + sigmas * motion)[None, here])[0]
             specimen = Specimen(model.numbers[here], box.place(moved, model.name), box, self.slice_thickness)

@@ -92,9 +92,8 @@ class _Window:
     ) -> None:
         self.microscope, self.gpts, self.device = microscope, gpts, device
         self.sampling = (edges[0] / gpts[0], edges[1] / gpts[1])
-        self.shape = tuple(
-            min(n, smooth_size(ceil(least / s - 1e-9), 2)) for n, s in zip(gpts, self.sampling, strict=True)
-        )
+        sizes = [min(n, smooth_size(ceil(least / s - 1e-9), 2)) for n, s in zip(gpts, self.sampling, strict=True)]
+        self.shape = (sizes[0], sizes[1])
         self.kx, self.ky = (
             np.fft.fftfreq(n, s).reshape(shape)
             for n, s, shape in zip(self.shape, self.sampling, ((-1, 1), (1, -1)), strict=True)
@@ -121,8 +120,8 @@ class _Window:
         m = self.microscope
         alpha = m.wavelength * np.sqrt(self.squared)
         phi = np.arctan2(self.ky, self.kx)
-        steps = tuple(1e3 * m.wavelength / (n * s) for n, s in zip(self.shape, self.sampling, strict=True))
-        disc = soft_aperture(alpha, phi, 1e-3 * m.semiangle, steps)
+        steps = [1e3 * m.wavelength / (n * s) for n, s in zip(self.shape, self.sampling, strict=True)]
+        disc = soft_aperture(alpha, phi, 1e-3 * m.semiangle, (steps[0], steps[1]))
         phase = pi * m.wavelength * focus * self.squared - m.aberration_phase(alpha, phi)
         wave = disc * np.exp(1j * phase)
         return self._tensor((wave / np.sqrt((disc**2).sum())).astype(np.complex64))
