@@ -59,6 +59,18 @@ def lattice_bond(lattice: Lattice, elements: Sequence[int], fractions: ArrayLike
     return alloy_bond(elements, fractions, neighbours_of(lattice))
 
 
+def axis_ratio(elements: Sequence[int], fractions: ArrayLike) -> float:
+    """c/a of an hcp alloy relative to that of touching spheres, sqrt(8/3): Vegard's rule over its hcp elements.
+
+    From `ase.data.reference_states`; elements of other structures count as touching spheres.
+    """
+    ratios = []
+    for number in elements:
+        state = reference_states[number] or {}
+        ratios.append(state["c/a"] / (8 / 3) ** 0.5 if state.get("symmetry") == "hcp" else 1.0)
+    return float(np.dot(ratios, np.asarray(fractions, dtype=np.float64)))
+
+
 def neighbours_of(lattice: Lattice) -> int:
     """Number of nearest neighbours of the first site."""
     positions, _ = lattice.ball(1.01 * lattice.bond, lattice.basis[0])

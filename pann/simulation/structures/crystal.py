@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pann.core.errors import ConfigError
-from pann.simulation.structures.bonds import lattice_bond
+from pann.simulation.structures.bonds import axis_ratio, lattice_bond
 from pann.simulation.structures.compounds import COMPOUNDS, compound
 from pann.simulation.structures.cutting import Block, cut_block, sphere_radius
 from pann.simulation.structures.disorder import MINIMUM_DISTANCE
@@ -48,7 +48,7 @@ def crystal(
     centre : what lies at the middle of the shape: a random point of the cell, or its first site.
     scale : factor on all lengths.
     lattice_constant : edge a [Å]; without it that of the compound, or what follows from the elements.
-    c_over_a : factor on the third edge.
+    c_over_a : factor on the third edge; hcp metals have their own c/a already.
     """
     chosen = sized_lattice(lattice, request.composition, lattice_constant).stretched(scale, c_over_a)
     if chosen.bond < MINIMUM_DISTANCE:
@@ -86,7 +86,8 @@ def sized_lattice(name: str, composition: Composition, lattice_constant: float |
     elements, fractions = composition.elements, composition.fractions
     if composition.by_site:
         elements = composition.occupants(prototype.n_sublattices)
-    return prototype.stretched(lattice_bond(prototype, elements, fractions, composition.by_site) / prototype.bond)
+    factor = lattice_bond(prototype, elements, fractions, composition.by_site) / prototype.bond
+    return prototype.stretched(factor, axis_ratio(elements, fractions) if name == "hcp" else 1.0)
 
 
 def cut_particle(lattice: Lattice, request: Request, centre: str, rng: np.random.Generator) -> Particle:

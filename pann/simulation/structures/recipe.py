@@ -49,7 +49,7 @@ REGISTERED = (amorphous, clusters, crystal, files)
 
 OPTIONS: dict[str, Option] = {
     "name": Text(None),
-    "n_atoms": Real(1, 1e7, None, whole=True, log=True),
+    "n_atoms": Real(1, 1e6, None, whole=True, log=True),
     "close_pairs": Word(("drop", "refuse"), "drop"),
 }
 STAGES = ("sites", "shape", "chemistry", "defects", "disorder", "orientation")

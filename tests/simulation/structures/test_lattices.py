@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from pann.core.random import generator
-from pann.simulation.structures.bonds import alloy_bond, atomic_radius, lattice_bond, neighbours_of
+from pann.simulation.structures.bonds import alloy_bond, atomic_radius, axis_ratio, lattice_bond, neighbours_of
 from pann.simulation.structures.compounds import COMPOUNDS, compound
 from pann.simulation.structures.lattices import PROTOTYPES, crystal_sites
 from pann.simulation.structures.shapes import random_rotation
-from tests.simulation.structures.measures import nearest, neighbours
+from tests.simulation.structures.measures import build, nearest, neighbours
 
 
 @pytest.mark.parametrize("name", PROTOTYPES)
@@ -113,3 +113,17 @@ def test_alloys_follow_vegard_and_compounds_add_radii() -> None:
     l12 = lattice_bond(PROTOTYPES["l12"], [29, 79], [0.5, 0.5], by_site=True)
     assert l12 == pytest.approx(0.25 * gold + 0.75 * copper)  # three of four sites, whatever the fractions
     assert lattice_bond(PROTOTYPES["rocksalt"], [12, 8], [0.5, 0.5], by_site=True) == pytest.approx(2.1, abs=0.05)
+
+
+def test_hcp_metals_have_their_own_axis_ratio() -> None:
+    """Six neighbours in the basal plane at a, six out of it: zinc's are much farther away (c/a = 1.856)."""
+    ideal = (8 / 3) ** 0.5
+    assert axis_ratio([30], [1.0]) * ideal == pytest.approx(1.856, abs=0.005)
+    assert axis_ratio([22, 78], [0.5, 0.5]) * ideal == pytest.approx((1.586 + ideal) / 2, abs=0.005)
+    recipe = {"n_atoms": 400, "sites": {"kind": "crystal", "lattice": "hcp"}}
+    zinc = build(recipe | {"chemistry": {"kind": "random", "elements": ["Zn"]}, "orientation": "identity"}).positions
+    vectors = zinc - zinc[np.argmin(np.linalg.norm(zinc, axis=1))]
+    vectors = vectors[np.argsort(np.linalg.norm(vectors, axis=1))[1:13]]
+    np.testing.assert_allclose(vectors[:6, 2], 0, atol=1e-9)
+    np.testing.assert_allclose(np.linalg.norm(vectors[:6], axis=1), 2.66, atol=0.01)
+    np.testing.assert_allclose(np.linalg.norm(vectors[6:], axis=1), 2.91, atol=0.02)
