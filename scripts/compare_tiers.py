@@ -1,8 +1,8 @@
 """Compare the tiers of the microscope on Pt-Ni particles and write docs/simulation_tiers.md.
 
 Frozen phonons are shared between the tiers and nothing is fitted, so the figures test whether images are sums of the
-images of atoms. Every image is kept in the cache folder: an interrupted run continues where it stopped. All of it takes
-some 20 minutes on one core.
+images of atoms. Every result is kept in the cache folder: an interrupted run continues where it stopped. All of it
+takes some ten minutes of one core.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -43,15 +43,11 @@ TIERS = {
     "multislice": MultisliceTier(thermal_sigma=0.0),
 }
 VIEWS = {"random": (31.0, 47.0, -22.0), "[001]": (0.0, 0.0, 0.0)}
-EXPONENT_RANGES = ((40, 198), (50, 198), (60, 198), (80, 198))
 
 
 @dataclass(frozen=True)
 class Case:
-    """A truncated octahedron with `shells` + 1 atoms along its short edges in one orientation.
-
-    `n_images` PRISM images of the whole particle, one for each phonon configuration; patches for the first one.
-    """
+    """A truncated octahedron in one orientation, `n_images` times as a whole by PRISM: once a phonon configuration."""
 
     shells: int
     view: str
@@ -144,19 +140,13 @@ class Comparison:
 
     def scanned(self, case: Case, tier: str, kind: str, points: np.ndarray) -> np.ndarray:
         """Fractions at `points` of the first configuration."""
-        return self._get(
-            case, tier, kind, lambda: TIERS[tier].at(case.model, case.views, 0, MICROSCOPE, points), len(points)
-        )
+        compute = partial(TIERS[tier].at, case.model, case.views, 0, MICROSCOPE, points)
+        return self._get(case, tier, kind, compute, len(points))
 
     def image(self, case: Case, k: int) -> np.ndarray:
         """PRISM image of configuration `k`."""
-        return self._get(
-            case,
-            "prism",
-            f"image {k}",
-            lambda: TIERS["prism"].fraction(case.model, case.views, k, MICROSCOPE),
-            4 * case.n_pixels**2,
-        )
+        compute = partial(TIERS["prism"].fraction, case.model, case.views, k, MICROSCOPE)
+        return self._get(case, "prism", f"image {k}", compute, 4 * case.n_pixels**2)
 
     def rows(self, case: Case) -> list[tuple[str, ...]]:
         """Rows of the table for one particle and view."""
@@ -211,7 +201,7 @@ def page(store: Store) -> str:
     with progress_bar("particles and views", len(CASES)) as bar:
         for case in CASES:
             rows += comparison.rows(case)
-            bar.advance(status=case.label)
+            bar.advance()
     return TEXT.format(
         probe=f"{m.energy / 1e3:.0f} kV, {m.semiangle:g} mrad, source {m.source_sigma} Å",
         detector=f"{m.inner:g}-{m.outer:g} mrad",
