@@ -19,6 +19,9 @@ Decorate = Callable[..., NDArray[np.int64]]
 CHEMISTRY: Registry[Decorate] = Registry("chemistry")
 """Patterns of elements. The options `elements` and `fractions` say of what; the others say how."""
 
+ANIONS = ["N", "O", "F", "S"]
+"""Of compounds, where a recipe names none."""
+
 _MIXED = {"elements": Elements(), "fractions": Amounts()}
 
 
@@ -51,7 +54,7 @@ def ordered_alloy(
     return ordered(particle.sublattices, occupants, 1 - order, rng)
 
 
-@CHEMISTRY.add("compound", "by_site", elements=Elements(), anions=Elements(["N", "O", "F", "S"]))
+@CHEMISTRY.add("compound", "by_site", elements=Elements(), anions=Elements(ANIONS))
 def compound(particle: Particle, composition: Composition, rng: np.random.Generator) -> NDArray[np.int64]:
     """Cations on the first sublattices, one of `anions` on the last."""
     lattice = particle.lattice

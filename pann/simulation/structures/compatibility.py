@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from ase.data import covalent_radii
 
 from pann.core.errors import ConfigError
-from pann.simulation.structures.chemistry import CHEMISTRY
+from pann.simulation.structures.bonds import lattice_bond
+from pann.simulation.structures.chemistry import ANIONS, CHEMISTRY
 from pann.simulation.structures.compounds import COMPOUNDS, compound
 from pann.simulation.structures.disorder import MINIMUM_DISTANCE
 from pann.simulation.structures.element_options import Elements
@@ -14,6 +16,7 @@ from pann.simulation.structures.files import read_lattice, read_model
 from pann.simulation.structures.lattices import PROTOTYPES, Lattice
 from pann.simulation.structures.options import is_list
 from pann.simulation.structures.orientation import ORIENTATIONS
+from pann.simulation.structures.particle import as_numbers
 from pann.simulation.structures.planar import PLANAR
 from pann.simulation.structures.shapes import SHAPES
 from pann.simulation.structures.sites import SITES
@@ -45,7 +48,7 @@ def check_combination(recipe: Mapping[str, Any], stages: Mapping[str, Any]) -> N
     if turned and loose:
         raise ConfigError(f"orientation: {loose[0]} has no zone axes for {turned[0]}: use random or identity")
     _check_chemistry(stages, lattices)
-    _check_spacing(stages["sites"], lattices)
+    _check_spacing(stages, lattices)
 
 
 def _lattices(sites: Any) -> dict[str, Lattice]:
@@ -103,17 +106,28 @@ def _check_sublattices(kind: str, values: Mapping[str, Any], lattices: Mapping[s
             )
 
 
-def _check_spacing(sites: Any, lattices: Mapping[str, Lattice]) -> None:
-    """No crystal whose lengths are given is so small that its atoms would touch."""
+def _check_spacing(stages: Mapping[str, Any], lattices: Mapping[str, Lattice]) -> None:
+    """No crystal is so small that its atoms would touch, whatever is drawn."""
+    sites = stages["sites"]
     if not isinstance(sites, Mapping):
         return
     edge, scale = sites.get("lattice_constant"), float(np.min(sites.get("scale", 1.0)))
     for name, lattice in lattices.items():
-        if edge is None and lattice.numbers is None:
-            continue
-        factor = 1.0 if edge is None else float(np.min(edge)) / float(lattice.cell[0, 0])
-        if lattice.bond * factor * scale < MINIMUM_DISTANCE:
+        if edge is not None:
+            bond = lattice.bond * float(np.min(edge)) / float(lattice.cell[0, 0])
+        else:
+            bond = lattice.bond if lattice.numbers is not None else _shortest(stages["chemistry"], lattice)
+        if bond * scale < MINIMUM_DISTANCE:
             raise ConfigError(
-                f"sites: atoms of {name} would be {lattice.bond * factor * scale:.2f} Å apart, less than "
-                f"{MINIMUM_DISTANCE} Å: give a larger lattice_constant [Å] or scale"
+                f"sites: atoms of {name} would be {bond * scale:.2f} Å apart, less than {MINIMUM_DISTANCE} Å: "
+                "give a larger lattice_constant [Å] or scale, or other elements"
             )
+
+
+def _shortest(chemistry: Mapping[str, Any], lattice: Lattice) -> float:
+    """Nearest-neighbour distance [Å] of a prototype with the smallest of the elements that may be drawn."""
+    cations = as_numbers(Elements().table(chemistry["elements"]))
+    if any(kind.name == "compound" for kind in CHEMISTRY.candidates(chemistry)):
+        anions = as_numbers(Elements().table(chemistry.get("anions", ANIONS)))
+        return float(sum(covalent_radii[list(numbers)].min() for numbers in (cations, anions)))
+    return min(lattice_bond(lattice, [number], [1.0], by_site=False) for number in cations)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pann.core.elements import atomic_number
+from pann.core.elements import atomic_number, symbols
 from pann.core.errors import ConfigError, InputError
 from pann.simulation.structures.options import REQUIRED, Option, Real, check_keys, is_list
 
@@ -41,28 +41,30 @@ class Elements(Option):
             table = value.get("from")
             if table != "metals" and not is_list(table):
                 raise ConfigError(f"{where}.from is {table!r}: expected a list of symbols, or metals")
-            symbols = self._table(value)
-            Real(1, len(symbols), whole=True).check(f"{where}.choose", value.get("choose"))
+            named = self.table(value)
+            Real(1, len(named), whole=True).check(f"{where}.choose", value.get("choose"))
         elif is_list(value) and len(value):
-            symbols = list(value)
+            named = list(value)
         else:
             raise ConfigError(f"{where} is {value!r}: expected symbols such as [Co, Pt], or {{choose: 2, from: [..]}}")
-        for symbol in symbols:
+        for symbol in named:
             check_symbol(where, symbol)
-        if len(set(symbols)) < len(symbols):
-            raise ConfigError(f"{where} names an element twice: {', '.join(map(str, symbols))}")
+        if len(set(named)) < len(named):
+            raise ConfigError(f"{where} names an element twice: {', '.join(map(str, named))}")
 
     def draw(self, value: Any, rng: np.random.Generator) -> list[str] | None:
         """See `Option.draw`."""
         if not isinstance(value, Mapping):
             return None if value is None else [str(symbol) for symbol in value]
-        table = self._table(value)
+        table = self.table(value)
         count = int(Real(1, len(table), whole=True).draw(value["choose"], rng) or 1)
         return [str(symbol) for symbol in rng.choice(table, size=count, replace=False)]
 
     @staticmethod
-    def _table(value: Mapping[str, Any]) -> list[str]:
-        return list(METALS) if value["from"] == "metals" else [str(symbol) for symbol in value["from"]]
+    def table(value: Any) -> list[str]:
+        """All symbols that a checked `value` may draw."""
+        source = value["from"] if isinstance(value, Mapping) else value
+        return list(METALS) if source == "metals" else [str(symbol) for symbol in source]
 
     def most(self, value: Any) -> int:
         """Largest number of elements that a checked `value` may give."""
@@ -112,7 +114,9 @@ class ByElement(Option):
 
     def draw(self, value: Any, rng: np.random.Generator) -> Any:
         """See `Option.draw`."""
-        return value
+        if not isinstance(value, Mapping):
+            return value
+        return {symbols([atomic_number(symbol)])[0]: item for symbol, item in value.items()}
 
 
 class Facets(Option):

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
+from pann.core.elements import atomic_number
 from pann.simulation.structures.cutting import Block
 from pann.simulation.structures.lattices import Lattice
 from pann.simulation.structures.shapes import Level
@@ -107,4 +107,4 @@ class Particle:
 
 def as_numbers(elements: list[str] | None) -> tuple[int, ...]:
     """Atomic numbers of checked symbols."""
-    return tuple(int(atomic_numbers[symbol]) for symbol in elements or ())
+    return tuple(atomic_number(symbol) for symbol in elements or ())

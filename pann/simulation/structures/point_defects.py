@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from ase.data import atomic_numbers
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay, cKDTree
 
@@ -18,7 +17,7 @@ from pann.simulation.structures.disorder import (
 from pann.simulation.structures.element_options import Elements
 from pann.simulation.structures.options import Real
 from pann.simulation.structures.packing import push_apart
-from pann.simulation.structures.particle import Particle
+from pann.simulation.structures.particle import Particle, as_numbers
 from pann.simulation.structures.registry import Registry
 
 PointMaker = Callable[..., Particle]
@@ -46,9 +45,9 @@ def substitution(
 ) -> Particle:
     """A share of the atoms, or of those `of` some elements, is replaced by foreign ones."""
     numbers = particle.elements.copy()
-    eligible = np.ones(len(numbers), bool) if of is None else np.isin(numbers, [atomic_numbers[item] for item in of])
+    eligible = np.ones(len(numbers), bool) if of is None else np.isin(numbers, as_numbers(of))
     chosen = np.flatnonzero(eligible & (rng.random(len(numbers)) < share))
-    numbers[chosen] = rng.choice([atomic_numbers[item] for item in element], size=len(chosen))
+    numbers[chosen] = rng.choice(as_numbers(element), size=len(chosen))
     return particle.with_numbers(numbers)
 
 
@@ -129,5 +128,5 @@ def _voids(positions: NDArray[np.float64], rng: np.random.Generator) -> tuple[ND
 
 def _guests(particle: Particle, number: int, element: list[str] | None, rng: np.random.Generator) -> NDArray[np.int64]:
     """Atomic numbers (number,) of added atoms: of the named elements, or as in the particle."""
-    pool = particle.elements if element is None else np.array([atomic_numbers[item] for item in element])
+    pool = particle.elements if element is None else np.array(as_numbers(element))
     return rng.choice(pool, size=number).astype(np.int64)

@@ -129,6 +129,11 @@ def test_dropped_atoms_are_logged(caplog: pytest.LogCaptureFixture) -> None:
         ({"sites": {"kind": "crystal", "lattice": []}}, "empty list"),
         ({"sites": {"kind": "crystal", "lattice": "fcc", "skale": 1}}, "did you mean scale"),
         ({"sites": {"kind": "crystal", "lattice": "fcc", "lattice_constant": 1.9}}, "1.34 Å apart"),
+        (
+            {"sites": {"kind": "crystal", "lattice": "rocksalt", "scale": 0.9}}
+            | {"chemistry": {"kind": "compound", "elements": {"choose": 1, "from": ["Ba", "Be"]}, "anions": ["F"]}},
+            "1.38 Å apart",
+        ),
         ({"sites": {"kind": "crystal", "lattice": "fcc", "scale": [1.2, 0.9]}}, "begin with its lower end"),
         ({"n_atoms": None}, "n_atoms is not given"),
         ({"n_atoms": 0}, "whole number from 1"),
@@ -175,6 +180,13 @@ def test_dropped_atoms_are_logged(caplog: pytest.LogCaptureFixture) -> None:
 def test_wrong_recipes_are_refused_with_advice(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_recipe(SIMPLE | change)
+
+
+def test_symbols_may_be_written_in_any_case() -> None:
+    chemistry = {"kind": "random", "elements": ["pt", "NI"], "fractions": [0.5, 0.5]}
+    model = build(SIMPLE | {"chemistry": chemistry, "disorder": {"thermal_sigma": {"PT": 0.06, "ni": 0.07}}})
+    assert set(model.composition()) == {"Ni", "Pt"}
+    assert model.metadata["thermal_sigma"] == {28: 0.07, 78: 0.06}
 
 
 def test_a_recipe_must_be_a_mapping() -> None:
