@@ -21,10 +21,11 @@ def expand(
     scales: ArrayLike | None = None,
     shifts: ArrayLike | None = None,
     background_images: ArrayLike | None = None,
+    by_element: bool = False,
     dtype: torch.dtype = torch.float32,
     device: str = "cpu",
 ) -> Expansion:
-    """Images of `model` with their first derivatives; every atom has an intensity of its own.
+    """Images of `model` with their first derivatives; every atom has an intensity of its own, unless `by_element`.
 
     Parameters
     ----------
@@ -36,6 +37,7 @@ def expand(
     scales : (n_tilts,) factors of the atoms' intensity; 1 by default.
     shifts : (n_tilts, 2) displacements of the atoms [Å]; none by default.
     background_images : (n_tilts, nx, ny) what is in the images but not in the model [image units].
+    by_element : whether the atoms of an element share one intensity, that of the first, as in a fit by element.
     """
     if not len(model) or model.intensities is None:
         raise InputError(f"{model.name}: expected images need atoms and the intensity of each")
@@ -45,14 +47,17 @@ def expand(
     def tensor(values: ArrayLike) -> torch.Tensor:
         return torch.tensor(np.asarray(values, dtype=np.float64), device=device)
 
+    group, first = np.arange(len(model)), np.arange(len(model))
+    if by_element:
+        _, first, group = np.unique(model.numbers, return_index=True, return_inverse=True)
     state = State(
         positions=tensor(model.positions),
-        intensity=tensor(model.intensities),
+        intensity=tensor(np.asarray(model.intensities)[first]),
         background=tensor(np.broadcast_to(np.asarray(background, dtype=np.float64), (n_tilts,))),
         scale=tensor(np.ones(n_tilts) if scales is None else scales),
         shifts=tensor(np.zeros((n_tilts, 2)) if shifts is None else shifts),
         sigma=1.0,
     ).with_psf(psf)
-    layout = Layout(torch.arange(len(model), device=device), n_tilts)
+    layout = Layout(torch.as_tensor(group, device=device), n_tilts)
     extra = None if background_images is None else tensor(background_images)
     return ImageModel(tensor(rotations), image_shape, pixel_size, layout, extra, dtype).at(state)

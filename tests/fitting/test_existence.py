@@ -114,7 +114,7 @@ def test_power_is_that_of_a_shifted_normal(scene):
 
 
 def test_removal_costs_what_a_fit_without_the_atom_says(scene):
-    true, series, result = scene
+    _, series, result = scene
     evidence = weigh_atoms(Scene.of(series, result), result.model, [float(result.model.intensities[0])])
     for atom in (0, 7, 29):
         rest = result.model.select(np.arange(30) != atom)
