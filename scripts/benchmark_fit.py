@@ -31,9 +31,11 @@ from pann.fitting.image_model import ImageModel
 from pann.fitting.parameters import Layout, State
 
 COUNTS = {78: 60.0, 46: 28.0, 28: 13.0}
-"""Electrons that an atom of each element sends onto the detector in one image."""
+"""Electrons that an atom of each element sends onto the detector in one image, at dose 1."""
 BACKGROUND = 0.3
 """[counts per pixel]"""
+SERIES = ((1, 1.0), (2, 1.0), (3, 1.0), (3, 4.0))
+"""Numbers of elements and doses of the table of accuracy."""
 BOND, DISPLACEMENT = 2.75, 0.1
 """Of the crystal [Å]."""
 PIXEL, MARGIN = 0.35, 2.5
@@ -54,6 +56,7 @@ class Case:
     covariance: str = "auto"
     threads: int = 1
     field: int = 0
+    dose: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,8 @@ def simulate(case: Case) -> tuple[TiltSeries, AtomicModel]:
     one = torch.ones(case.n_tilts, dtype=torch.float64)
     state = State(
         positions=torch.tensor(positions),
-        intensity=torch.tensor([COUNTS[int(number)] for number in elements], dtype=torch.float64),
-        background=BACKGROUND * one,
+        intensity=torch.tensor([case.dose * COUNTS[int(number)] for number in elements], dtype=torch.float64),
+        background=case.dose * BACKGROUND * one,
         scale=one,
         shifts=torch.zeros(case.n_tilts, 2, dtype=torch.float64),
         sigma=1.0,
@@ -160,14 +163,25 @@ def scale(arguments: argparse.Namespace) -> None:
 
 def accuracy(arguments: argparse.Namespace) -> None:
     """RMSD beside the bound."""
-    header("atoms", "elements", "tilts", "RMSD [pm]", "bound [pm]", "ratio", "converged", "s (CPU)")
+    header(
+        "atoms",
+        "elements",
+        "counts of the faintest",
+        "tilts",
+        "RMSD [pm]",
+        "bound [pm]",
+        "ratio",
+        "converged",
+        "s (CPU)",
+    )
     for n_atoms in arguments.sizes:
         for n_tilts, limit in ((60, 90.0), (41, 65.0)):
-            for n_elements in (1, 2, 3):
-                row = alone(Case(n_atoms, n_tilts, limit, n_elements, threads=arguments.threads))
+            for n_elements, dose in SERIES if arguments.series is None else [SERIES[k] for k in arguments.series]:
+                row = alone(Case(n_atoms, n_tilts, limit, n_elements, threads=arguments.threads, dose=dose))
+                faintest = dose * list(COUNTS.values())[n_elements - 1]
                 tilts = f"{n_tilts}, ±{limit:.0f}°"
                 cells = (f"{row.rmsd:.3f}", f"{row.bound:.3f}", f"{row.rmsd / row.bound:.3f}", row.converged, row.cpu)
-                show(n_atoms, n_elements, tilts, *cells)
+                show(n_atoms, n_elements, f"{faintest:.0f}", tilts, *cells)
 
 
 def covariance(arguments: argparse.Namespace) -> None:
@@ -192,6 +206,8 @@ def main() -> int:
         options.add_argument("--threads", type=int, default=1)
         if sizes:
             options.add_argument("--sizes", type=int, nargs="+", default=sizes)
+        if table is accuracy:
+            options.add_argument("--series", type=int, nargs="+", help="only these rows of SERIES")
         if table is scale:
             options.add_argument("--tilts", type=int, default=60)
     arguments = parser.parse_args()
