@@ -1,6 +1,7 @@
 """Nearest-neighbour distances of alloys and compounds from those of the elements."""
 
 from collections.abc import Sequence
+from functools import cache, lru_cache
 
 import numpy as np
 from ase.data import covalent_radii, reference_states
@@ -19,6 +20,7 @@ _DIAMOND_EDGES = {50: 6.489}
 """Lattice constants [Å] of elements whose diamond form is not the one ASE lists: grey tin (Wyckoff 1963)."""
 
 
+@cache
 def atomic_radius(number: int, neighbours: int) -> float:
     """Half the distance [Å] between like atoms that have so many nearest neighbours.
 
@@ -71,6 +73,7 @@ def axis_ratio(elements: Sequence[int], fractions: ArrayLike) -> float:
     return float(np.dot(ratios, np.asarray(fractions, dtype=np.float64)))
 
 
+@lru_cache(maxsize=64)
 def neighbours_of(lattice: Lattice) -> int:
     """Number of nearest neighbours of the first site."""
     positions, _ = lattice.ball(1.01 * lattice.bond, lattice.basis[0])
