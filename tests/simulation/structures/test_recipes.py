@@ -9,6 +9,15 @@ import yaml
 from pann.core import ConfigError, InputError
 from pann.core.random import generator
 from pann.simulation.structures import build_structure, check_recipe
+from pann.simulation.structures.chemistry import CHEMISTRY
+from pann.simulation.structures.displacements import DISORDER
+from pann.simulation.structures.lattices import PROTOTYPES
+from pann.simulation.structures.orientation import ORIENTATIONS
+from pann.simulation.structures.planar import PLANAR
+from pann.simulation.structures.point_defects import POINT
+from pann.simulation.structures.recipe import OPTIONS, STAGES
+from pann.simulation.structures.shapes import SHAPES
+from pann.simulation.structures.sites import SITES
 from tests.simulation.structures.measures import FOLDER, FROM_FILES, NAMES, build, nearest, shipped
 
 SIMPLE: dict[str, Any] = {
@@ -197,3 +206,19 @@ def test_a_recipe_must_be_a_mapping() -> None:
 def test_the_last_atom_does_not_vanish_silently() -> None:
     with pytest.raises(InputError, match="left no atom"):
         build(SIMPLE | {"n_atoms": 1, "defects": {"vacancies": 0.9}}, 1)
+
+
+def test_the_readme_names_every_kind_and_option() -> None:
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for registry in (SITES, SHAPES, CHEMISTRY, PLANAR, POINT, ORIENTATIONS):
+        for kind in registry.kinds.values():
+            assert f"`{kind.name}`" in text
+            assert all(option in text for option in kind.options), kind.name
+    assert all(option in text for option in (*DISORDER.options, *PROTOTYPES, *OPTIONS.keys() - {"name"}, *STAGES))
+
+
+def test_the_example_of_the_readme_builds() -> None:
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    recipe = yaml.safe_load(text.split("```yaml")[1].split("```")[0])
+    check_recipe(recipe)
+    assert nearest(build(recipe).positions).min() > 1.5
