@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pann.fitting.image_model import Expansion
-from pann.fitting.newton import SharedSlopes, symmetric_inverse
+from pann.fitting.newton import SharedSlopes, atom_blocks, symmetric_inverse
 from pann.fitting.render import Renderer
 from pann.fitting.sampling import sampled_excess
 from pann.fitting.tiles import Chunk
@@ -41,8 +41,8 @@ def position_covariance(
     -------
     (n_atoms, 3, 3) float64 [Å²].
     """
-    size = 4 if expansion.layout.per_atom else 3
-    blocks = expansion.information(inverse_variance)[:, :size, :size]
+    size = expansion.layout.block
+    blocks = atom_blocks(expansion, inverse_variance, prior_precision)
     blocks[:, :3, :3] += _missing(blocks[:, :3, :3], largest**-2)
     if not full:
         covariance = symmetric_inverse(blocks)[:, :3, :3]
@@ -94,14 +94,15 @@ def _hold(dense: Tensor, motions: Tensor, size: int) -> Tensor:
 def atom_information(expansion: Expansion, inverse_variance: Tensor) -> Tensor:
     """Fisher information among the parameters of all atoms, (size n_atoms)², ordered atom by atom.
 
-    The parameters of an atom are x, y, z [Å], and its intensity where each has its own. Pixels count up to the edge of
-    the tiles that the core of an atom touches (see `Renderer.information`).
+    The parameters of an atom are x, y, z [Å], and its intensity or factor where each has its own. Pixels count up to
+    the edge of the tiles that the core of an atom touches (see `Renderer.information`).
     """
     layout, model = expansion.layout, expansion.model
     renderer = Renderer(expansion.centres, expansion.sigma, expansion.field, model.dtype, GRAM_TILE, cache=False)
-    n, size = layout.n_atoms, 4 if layout.per_atom else 3
+    n, size = layout.n_atoms, layout.block
     result = torch.zeros((size * n) ** 2, dtype=torch.float64, device=inverse_variance.device)
-    tiles = renderer.tiling.split(expansion.embed(inverse_variance))
+    seen = expansion.saturated(expansion.saturated(inverse_variance))
+    tiles = renderer.tiling.split(expansion.embed(seen))
     per_tilt = renderer.tiling.grid[1] * renderer.tiling.grid[2]
     pixels = renderer.tiling.width**2
     for chunk in renderer.tiling.chunks:
@@ -134,14 +135,15 @@ def _slopes(expansion: Expansion, renderer: Renderer, chunk: Chunk, tilt: Tensor
         amplitude * (view[:, 0, axis, None, None, None] * by_x + view[:, 1, axis, None, None, None] * by_y)
         for axis in range(3)
     ]
-    moves.append(state.scale.to(model.dtype)[tilt][:, None, None, None] * plain)
+    own = renderer.listed(state.scale[:, None] * expansion.own)[chunk.sites][..., None, None]
+    moves.append(own * plain)
     return torch.stack(moves, 2)
 
 
 def _explained(expansion: Expansion, inverse_variance: Tensor, prior_precision: Tensor) -> Tensor:
     """Information that the shared parameters take from the atoms: F_as F_ss⁻¹ F_sa."""
     layout, state = expansion.layout, expansion.state
-    n, size = layout.n_atoms, 4 if layout.per_atom else 3
+    n, size = layout.n_atoms, layout.block
     slopes = SharedSlopes.of(expansion)
     first = layout.n_parameters - slopes.n_parameters
     shared = slopes.information(inverse_variance) + torch.diag(prior_precision[first:])
@@ -149,6 +151,8 @@ def _explained(expansion: Expansion, inverse_variance: Tensor, prior_precision: 
     for images, place in zip(slopes.images, slopes.places, strict=True):
         by_centre, by_amplitude, _ = expansion.pull(images * inverse_variance)
         moves = torch.einsum("tij,tni->tnj", expansion.view, by_centre)
-        cross.index_add_(0, place, torch.cat([moves, (state.scale[:, None] * by_amplitude)[..., None]], 2))
+        cross.index_add_(
+            0, place, torch.cat([moves, (expansion.own * state.scale[:, None] * by_amplitude)[..., None]], 2)
+        )
     rows = cross[..., :size].reshape(slopes.n_parameters, -1)
     return rows.T @ symmetric_inverse(shared) @ rows if len(rows) else rows.T @ rows

@@ -15,6 +15,8 @@ from pann.fitting.parameters import HALO_WEIGHT_LIMIT, Layout, State
 
 STEP_LIMIT = 0.3
 """Longest move of an atom in one step [Å]: within it the linearised image of an atom still points the right way."""
+LEAST_FACTOR = 0.01
+"""Smallest factor of an atom on the intensity of its element."""
 TURN_LIMIT = 0.02
 """Largest rotation of one image about one axis in one step [rad]."""
 LEAST_REACH = 1e-3
@@ -106,6 +108,7 @@ class Guard:
             new,
             positions=positions,
             intensity=torch.maximum(new.intensity, self.intensity_floor),
+            factor=None if new.factor is None else new.factor.clamp(min=LEAST_FACTOR),
             background=new.background.clamp(min=self.background_floor),
         )
 
@@ -133,6 +136,10 @@ class Guard:
         stuck = (away.norm(dim=1) > 0.999 * self.max_shift) & outward
         parts["positions"][stuck | (self.holds >= HOLDS_BEFORE_FREEZE) | ~seen] = 0
         parts["intensity"][(state.intensity <= self.intensity_floor) & (slope["intensity"] > 0)] = 0
+        if state.factor is not None and layout.factors:
+            parts["factor"][(state.factor <= LEAST_FACTOR) & (slope["factor"] > 0)] = 0
+        if layout.saturation and state.saturation <= 0 and bool(slope["saturation"] > 0):
+            parts["saturation"][:] = 0
         if layout.halo_weight:
             empty = state.weights[1] <= 0 and bool(slope["halo_weight"] > 0)
             full = state.weights[1] >= HALO_WEIGHT_LIMIT and bool(slope["halo_weight"] < 0)
@@ -143,7 +150,7 @@ class Guard:
 
     def flags(self, layout: Layout, state: State, seen: Tensor, weak_below: float) -> np.ndarray:
         """`AtomFlag` of every atom (n_atoms,); weak means an intensity below `weak_below` of the median."""
-        intensity = state.intensity[layout.group]
+        intensity = state.atom_intensity(layout.group)
         flags = torch.zeros(layout.n_atoms, dtype=torch.long, device=intensity.device)
         flags[intensity < weak_below * intensity.median()] += int(AtomFlag.WEAK)
         flags[self.holds >= HOLDS_BEFORE_FREEZE] += int(AtomFlag.MERGED)

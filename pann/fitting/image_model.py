@@ -1,11 +1,12 @@
 """Images expected from a set of atoms, and their derivatives by every free parameter.
 
-    μ_t(u) = b_t + extra_t(u) + s_t Σᵢ Hᵢ PSF(u − [R_t rᵢ]₁₂ − d_t)
+    μ_t(u) = b_t(u) + extra_t(u) + L_t(u) / (1 + β L_t(u)),    L_t(u) = s_t Σᵢ Hᵢ PSF(u − [R_t rᵢ]₁₂ − d_t)
 
-with background b, scale s, shift d and rotation R of the image t, and intensity H of the atom. The PSF is a sum of
-Gaussians. Only the narrowest is rendered atom by atom; since N(ρσ) = N(σ) ⊛ N(σ √(ρ² − 1)), the wider ones are that
-image blurred once more, at a cost that does not depend on the number of atoms. The blur is a product with two small
-Toeplitz matrices, symmetric, hence its own transpose. The images are padded where atoms lie close to the edge.
+with background b, scale s, shift d and rotation R of the image t, and intensity H of the atom. The saturation β is
+what remains of the linear model in thick crystals (at 6 nm on a zone axis it takes R from 29 to 11 %). The PSF is a
+sum of Gaussians. Only the narrowest is rendered atom by atom; since N(ρσ) = N(σ) ⊛ N(σ √(ρ² − 1)), the wider ones are
+that image blurred once more, at a cost that does not depend on the number of atoms. The blur is a product with two
+small Toeplitz matrices, symmetric, hence its own transpose. The images are padded where atoms lie close to the edge.
 """
 
 from dataclasses import replace
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from pann.fitting.parameters import Layout, State
 from pann.fitting.render import CUTOFF, Renderer
+from pann.fitting.surface import surface_terms
 
 HALO_REACH = 3.1
 """Distance, in sigmas of the halo, beyond which an atom outside the image adds nothing to it."""
@@ -50,6 +52,7 @@ class ImageModel:
         self.layout = layout
         self.extra = None if extra is None else extra.to(dtype)
         self.dtype = dtype
+        self.terms = surface_terms(image_shape, layout.surface, dtype).to(rotations.device)
 
     def centres(self, state: State) -> Tensor:
         """Detector position of every atom in every image (n_tilts, n_atoms, 2) [pixels]."""
@@ -84,7 +87,10 @@ class Expansion:
         self.centres = centres + self.pad
         """Centres of the atoms in the padded images [pixels]."""
         self.renderer = Renderer(self.centres, self.sigma, self.field, model.dtype)
-        self.amplitude = state.scale[:, None] * state.intensity[self.layout.group]
+        self.amplitude = state.scale[:, None] * state.atom_intensity(self.layout.group)
+        """Integrated intensity of every atom in every image (n_tilts, n_atoms)."""
+        self.own = state.intensity[self.layout.group] if self.layout.factors else torch.ones_like(state.positions[:, 0])
+        """Change of the intensity of an atom by the parameter of its own (n_atoms,)."""
         self.core = self.renderer.render(self.amplitude)
         self.blurs = [self._blur_matrices(ratio) for ratio in state.ratios[1:]]
 
@@ -131,14 +137,32 @@ class Expansion:
         return torch.einsum("tij,nj->tni", self.rotations, self.state.positions)
 
     @cached_property
+    def linear(self) -> Tensor:
+        """Sum of the atoms before saturation (n_tilts, nx, ny)."""
+        return self._crop(self._spread(self.core))
+
+    @cached_property
     def atoms(self) -> Tensor:
         """Images of the atoms alone (n_tilts, nx, ny)."""
-        return self._crop(self._spread(self.core))
+        return self.linear / (1 + self.state.saturation * self.linear) if self.state.saturation else self.linear
+
+    def saturated(self, images: Tensor) -> Tensor:
+        """Changes `images` of the linear sum as the detector sees them; its own transpose."""
+        if not self.state.saturation:
+            return images
+        return images / (1 + self.state.saturation * self.linear) ** 2
+
+    @cached_property
+    def _saturation_slope(self) -> Tensor:
+        """Derivative by the saturation."""
+        return -self.saturated(self.linear**2)
 
     @cached_property
     def images(self) -> Tensor:
         """Expected images μ (n_tilts, nx, ny)."""
         images = self.atoms + self.state.background[:, None, None].to(self.model.dtype)
+        if self.state.surface is not None:
+            images = images + torch.einsum("tk,kxy->txy", self.state.surface.to(images.dtype), self.model.terms)
         return images if self.model.extra is None else images + self.model.extra
 
     @cached_property
@@ -180,9 +204,13 @@ class Expansion:
             shift = shift + torch.linalg.cross(parts["turns"][:, None], self._seen)[..., :2]
         if layout.shifts:
             shift = shift + parts["shifts"][:, None]
-        brighter = state.scale[:, None] * parts["intensity"][layout.group]
+        intensity = state.atom_intensity(layout.group)
+        change = parts["intensity"][layout.group] * (1 if state.factor is None else state.factor)
+        if layout.factors:
+            change = change + self.own * parts["factor"]
+        brighter = state.scale[:, None] * change
         if layout.scale:
-            brighter = brighter + parts["scale"][:, None] * state.intensity[layout.group]
+            brighter = brighter + parts["scale"][:, None] * intensity
         widen = float(parts["width"]) if layout.width else 0.0
         core = self.renderer.jvp(self.amplitude, shift / self.model.pixel_size, brighter, widen * self.sigma)
         change = self._crop(self._spread(core))
@@ -192,6 +220,11 @@ class Expansion:
             change = change + float(parts["halo_weight"]) * self._weight_slope
         if layout.halo_ratio:
             change = change + float(parts["halo_ratio"]) * self._ratio_slope
+        change = self.saturated(change)
+        if layout.saturation:
+            change = change + float(parts["saturation"]) * self._saturation_slope
+        if layout.surface:
+            change = change + torch.einsum("tk,kxy->txy", parts["surface"].to(change.dtype), self.model.terms)
         background = layout.background_of(parts["background"])
         return change + background[:, None, None].to(self.model.dtype)
 
@@ -201,17 +234,24 @@ class Expansion:
         images = images.to(self.model.dtype)
         by_centre, by_amplitude, by_sigma = self.pull(images, layout.width)
         by_atom = (state.scale[:, None] * by_amplitude).sum(0)
+        by_group = by_atom if state.factor is None else by_atom * state.factor
         parts = {
             "positions": torch.einsum("tij,tni->nj", self.view, by_centre),
-            "intensity": state.intensity.new_zeros(layout.n_groups).index_add_(0, layout.group, by_atom),
+            "intensity": state.intensity.new_zeros(layout.n_groups).index_add_(0, layout.group, by_group),
+            "factor": self.own * by_atom,
             "background": layout.background_sum(images.sum((1, 2), dtype=torch.float64)),
-            "scale": by_amplitude @ state.intensity[layout.group],
+            "scale": by_amplitude @ state.atom_intensity(layout.group),
             "shifts": by_centre.sum(1),
         }
         if layout.turns:
             pulled = torch.nn.functional.pad(by_centre, (0, 1))
             parts["turns"] = torch.linalg.cross(self._seen, pulled).sum(1)
+        if layout.surface:
+            parts["surface"] = torch.einsum("txy,kxy->tk", images.double(), self.model.terms.double())
         shared = state.intensity.new_empty
+        if layout.saturation:
+            parts["saturation"] = shared(1).fill_(_dot(images, self._saturation_slope))
+        images = self.saturated(images)
         if layout.width:
             blurs = 0.0 if self._width_slope is None else _dot(images, self._width_slope)
             parts["width"] = shared(1).fill_(by_sigma * self.sigma + blurs)
@@ -230,16 +270,17 @@ class Expansion:
         by_amplitude : (n_tilts, n_atoms), by the intensity in the image.
         by_sigma : by the width of the core [1/pixel], zero unless `with_sigma`.
         """
-        spread = self._spread(self.embed(images))
+        spread = self._spread(self.embed(self.saturated(images)))
         by_centre, by_amplitude, by_sigma = self.renderer.vjp(self.amplitude, spread, with_sigma)
         return by_centre / self.model.pixel_size, by_amplitude, by_sigma
 
     def information(self, inverse_variance: Tensor) -> Tensor:
-        """Fisher information (n_atoms, 4, 4) of (x, y, z [Å], intensity) of each atom, all others held.
+        """Fisher information (n_atoms, 4, 4) of (x, y, z [Å], own intensity or factor) of each atom, all others held.
 
         F = Σ_pixels (∂μ/∂θ)(∂μ/∂θ)ᵀ / variance.
         """
         sigmas = tuple(ratio * self.sigma for ratio in self.state.ratios)
+        inverse_variance = self.saturated(self.saturated(inverse_variance))
         seen = self.renderer.information(self.embed(inverse_variance), sigmas, self.state.weights)
         amplitude = self.amplitude[..., None, None]
         view = self.view / self.model.pixel_size
@@ -248,8 +289,8 @@ class Expansion:
         moving = amplitude**2 * seen[..., :2, :2]
         blocks[:, :3, :3] = torch.einsum("tia,tnij,tjb->nab", view, moving, view)
         cross = self.state.scale[:, None, None] * amplitude[..., 0] * seen[..., :2, 2]
-        blocks[:, :3, 3] = blocks[:, 3, :3] = torch.einsum("tia,tni->na", view, cross)
-        blocks[:, 3, 3] = (self.state.scale[:, None] ** 2 * seen[..., 2, 2]).sum(0)
+        blocks[:, :3, 3] = blocks[:, 3, :3] = self.own[:, None] * torch.einsum("tia,tni->na", view, cross)
+        blocks[:, 3, 3] = self.own**2 * (self.state.scale[:, None] ** 2 * seen[..., 2, 2]).sum(0)
         return blocks
 
 

@@ -21,7 +21,7 @@ from pann.fitting.stages import HaloTest, Stage, fit_with_halo
 from pann.fitting.turns import euler_angles
 from pann.metrics import r_factor, r_factor_per_tilt
 
-Intensities = Literal["element", "atom"]
+Intensities = Literal["element", "atom", "factor"]
 Background = Literal["image", "shared", "none"]
 Halo = Literal["auto", "free", "fixed"]
 Covariance = Literal["auto", "full", "blocks", "none"]
@@ -40,7 +40,10 @@ def fit(
     halo: Halo = "auto",
     halo_prior: dict[str, float] | None = None,
     intensities: Intensities = "element",
+    factor_sd: float = 0.1,
     background: Background = "image",
+    surface: int = 0,
+    saturation: bool = False,
     background_images: ArrayLike | None = None,
     scales: bool = False,
     shifts: bool = False,
@@ -69,8 +72,12 @@ def fit(
     halo : "auto" adds a wider Gaussian to a PSF of one when the likelihood gains enough (BIC), and fits that of a PSF
         of two; "free" fits a halo in any case; "fixed" keeps the shape of the PSF as given, one Gaussian if none.
     halo_prior : weight, weight_sd, ratio, ratio_sd of `HaloPrior`; by default 0.18 ± 0.1 and 3 ± 15 %.
-    intensities : "element" for one intensity per element (one for all unknown atoms), "atom" for one per atom.
+    intensities : "element" for one intensity per element (one for all unknown atoms), "atom" for one per atom,
+        "factor" for one per element times a factor of each atom, which is 1 ± `factor_sd` before the fit.
     background : a constant for each "image", one "shared" by all, or "none".
+    surface : order of the polynomial that is added to the background of each image, for a support film
+        (`pann.fitting.surface`); 0 for none.
+    saturation : whether the images saturate, L / (1 + β L) in place of the sum L of the atoms, with β ≥ 0 fitted.
     background_images : (n_tilts, nx, ny) what is in the images but not in the model, such as the projection of the
         rest of an extended object; added as it is [image units].
     scales, shifts : whether each image has an intensity scale, a shift, of its own. The mean scale is held at 1, and
@@ -101,13 +108,16 @@ def fit(
         model,
         intensities == "atom",
         background=background,
+        surface=surface,
+        saturation=saturation,
+        factors=intensities == "factor",
         scale=scales,
         shifts=shifts,
         turns=angles,
         width=fit_width,
     )
     stage = stage_of(
-        series, model, layout, background_images, max_shift, min_distance, max_iterations, device, progress
+        series, model, layout, background_images, max_shift, min_distance, max_iterations, device, progress, factor_sd
     )
     state = starting_point(series, model, layout, stage, psf)
     before = stage.model(layout).at(state).images.cpu().numpy()
@@ -163,7 +173,7 @@ def _assemble(
     background = state.background.cpu().numpy()
     fitted = model.replace(
         positions=state.positions.cpu().numpy(),
-        intensities=state.intensity[layout.group].cpu().numpy(),
+        intensities=state.atom_intensity(layout.group).cpu().numpy(),
         covariance=None,
     )
     bound = float("nan")
@@ -177,6 +187,8 @@ def _assemble(
         model=fitted,
         psf=state.psf,
         background=background,
+        surface=None if state.surface is None else state.surface.cpu().numpy(),
+        saturation=state.saturation,
         scales=state.scale.cpu().numpy(),
         shifts=state.shifts.cpu().numpy(),
         angles=euler_angles(expansion.rotations.cpu().numpy(), series.angles),

@@ -26,10 +26,8 @@ class Preconditioner:
 
     def __init__(self, expansion: Expansion, inverse_variance: Tensor, prior_precision: Tensor) -> None:
         self.layout = expansion.layout
-        size = 4 if self.layout.per_atom else 3
-        atoms = expansion.information(inverse_variance)[:, :size, :size]
-        self.atoms = atoms
-        self.atom_inverse = symmetric_inverse(atoms)
+        self.atoms = atom_blocks(expansion, inverse_variance, prior_precision)
+        self.atom_inverse = symmetric_inverse(self.atoms)
         slopes = SharedSlopes.of(expansion)
         self.first_shared = self.layout.n_parameters - slopes.n_parameters
         self.shared = slopes.information(inverse_variance) + torch.diag(prior_precision[self.first_shared :])
@@ -38,7 +36,7 @@ class Preconditioner:
     def _apply(self, blocks: Tensor, shared: Tensor, vector: Tensor) -> Tensor:
         n = self.layout.n_atoms
         columns = [vector[: 3 * n].reshape(n, 3)]
-        if self.layout.per_atom:
+        if self.layout.block == 4:
             columns.append(vector[3 * n : 4 * n, None])
         product = torch.einsum("nij,nj->ni", blocks, torch.cat(columns, 1))
         return torch.cat([product[:, :3].reshape(-1), product[:, 3:].reshape(-1), shared @ vector[self.first_shared :]])
@@ -50,6 +48,15 @@ class Preconditioner:
     def solve(self, vector: Tensor) -> Tensor:
         """Its inverse times `vector`."""
         return self._apply(self.atom_inverse, self.shared_inverse, vector)
+
+
+def atom_blocks(expansion: Expansion, inverse_variance: Tensor, prior_precision: Tensor) -> Tensor:
+    """Information (n_atoms, size, size) of the parameters of each atom, all others held, prior included."""
+    layout = expansion.layout
+    blocks = expansion.information(inverse_variance)[:, : layout.block, : layout.block]
+    if layout.factors:
+        blocks[:, 3, 3] += layout.split(prior_precision)["factor"]
+    return blocks
 
 
 def symmetric_inverse(matrices: Tensor) -> Tensor:
@@ -83,9 +90,8 @@ class SharedSlopes:
         """The slopes at the state of `expansion`."""
         layout, device = expansion.layout, expansion.core.device
         per_image = _per_image_slopes(expansion)
-        kinds = {
-            k: n for k, n in layout.sizes.items() if k != "positions" and not (k == "intensity" and layout.per_atom)
-        }
+        of_atoms = {"positions", "factor"} | ({"intensity"} if layout.per_atom else set())
+        kinds = {kind: size for kind, size in layout.sizes.items() if kind not in of_atoms}
         first = layout.n_parameters - sum(kinds.values())
         images: list[Tensor] = []
         places: list[Tensor] = []
@@ -121,8 +127,11 @@ def _per_image_slopes(expansion: Expansion) -> dict[str, list[Tensor]]:
     slopes: dict[str, list[Tensor]] = {}
     if layout.background != "none":
         slopes["background"] = [torch.ones_like(expansion.atoms)]
+    if layout.surface:
+        slopes["surface"] = [term.expand_as(expansion.atoms) for term in expansion.model.terms]
     if layout.scale:
-        slopes["scale"] = [expansion.atoms / state.scale[:, None, None].to(expansion.atoms.dtype)]
+        linear = expansion.linear / state.scale[:, None, None].to(expansion.linear.dtype)
+        slopes["scale"] = [expansion.saturated(linear)]
     for kind, size in (("shifts", 2 * layout.shifts), ("turns", 3 * layout.turns)):
         for axis in range(size):
             unit = layout.split(torch.zeros(layout.n_parameters, dtype=torch.float64, device=expansion.atoms.device))

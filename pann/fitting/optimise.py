@@ -43,14 +43,19 @@ class Problem:
     images: Tensor
     noise: Noise
     prior: HaloPrior | None = None
+    factor_sd: float | None = None
+    """Standard deviation of the factor of an atom about 1, where factors are free."""
 
     def prior_terms(self, state: State) -> tuple[Tensor, Tensor]:
         """Precision and offset of every free parameter from the prior, (n_parameters,) each."""
         layout = self.model.layout
         precision = torch.zeros(layout.n_parameters, dtype=torch.float64, device=self.images.device)
         offset = torch.zeros_like(precision)
+        precisions, offsets = layout.split(precision), layout.split(offset)
+        if layout.factors and self.factor_sd is not None:
+            precisions["factor"] += self.factor_sd**-2
+            offsets["factor"] += 0 if state.factor is None else state.factor - 1
         if self.prior is not None:
-            precisions, offsets = layout.split(precision), layout.split(offset)
             if layout.halo_weight:
                 precisions["halo_weight"] += self.prior.weight_sd**-2
                 offsets["halo_weight"] += state.weights[1] - self.prior.weight

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pann.core import PointSpread
+from pann.fitting.surface import n_terms
 from pann.fitting.turns import turn_matrices
 
 HALO_WEIGHT_LIMIT = 0.6
@@ -30,6 +31,10 @@ class State:
     sigma : width of the core of the PSF [Å].
     ratios, weights : width of every Gaussian of the PSF in units of the core's, and its share; the core comes first.
     turns : (n_tilts, 3, 3) rotation of the particle in front of each image, after the nominal one; None for none.
+    factor : (n_atoms,) factor of each atom on the intensity of its group; None for 1.
+    surface : (n_tilts, n_terms) coefficients of the smooth background (`pann.fitting.surface`) [image units]; None for
+        a flat one.
+    saturation : β [1/image units] of what the detector sees, L / (1 + β L), where the atoms alone give L.
     """
 
     positions: Tensor
@@ -41,6 +46,13 @@ class State:
     ratios: tuple[float, ...] = (1.0,)
     weights: tuple[float, ...] = (1.0,)
     turns: Tensor | None = None
+    factor: Tensor | None = None
+    surface: Tensor | None = None
+    saturation: float = 0.0
+
+    def atom_intensity(self, group: Tensor) -> Tensor:
+        """Integrated intensity (n_atoms,) of atoms that belong to the `group` (n_atoms,)."""
+        return self.intensity[group] if self.factor is None else self.intensity[group] * self.factor
 
     def turned(self, rotations: Tensor) -> Tensor:
         """The nominal `rotations` (n_tilts, 3, 3) followed by the turns."""
@@ -63,7 +75,8 @@ class State:
 class Layout:
     """Which parameters are free, and where each lies in the vector of free parameters.
 
-    The order is positions, intensity, background, scale, shifts, turns, log sigma, halo weight, log halo ratio.
+    The order is positions, factor, intensity, background, surface, saturation, scale, shifts, turns, log sigma, halo
+    weight, log halo ratio.
 
     Attributes
     ----------
@@ -71,6 +84,9 @@ class Layout:
     n_tilts : number of images.
     background : "image" for one value per image, "shared" for one in all, "none" for zero.
     scale, shifts, turns : whether each image has a free scale, a free shift, a free rotation.
+    factors : whether each atom has a free factor on the intensity of its group; needs a prior.
+    surface : order of a smooth background in each image, 0 for none.
+    saturation : whether β is free.
     width, halo_weight, halo_ratio : whether these are free; the halo's need a PSF of two Gaussians.
     """
 
@@ -83,6 +99,9 @@ class Layout:
     halo_weight: bool = False
     halo_ratio: bool = False
     turns: bool = False
+    factors: bool = False
+    surface: int = 0
+    saturation: bool = False
     n_groups: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,13 +118,21 @@ class Layout:
         return self.n_groups == self.n_atoms and self.n_atoms > 1
 
     @property
+    def block(self) -> int:
+        """Parameters that belong to one atom: its position, and what it has of its own in intensity."""
+        return 4 if self.per_atom or self.factors else 3
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Number of free values of each kind, in the order of the vector."""
         backgrounds = {"image": self.n_tilts, "shared": 1, "none": 0}
         return {
             "positions": 3 * self.n_atoms,
+            "factor": self.n_atoms * self.factors,
             "intensity": self.n_groups,
             "background": backgrounds[self.background],
+            "surface": self.n_tilts * n_terms(self.surface),
+            "saturation": int(self.saturation),
             "scale": self.n_tilts * self.scale,
             "shifts": 2 * self.n_tilts * self.shifts,
             "turns": 3 * self.n_tilts * self.turns,
@@ -120,11 +147,12 @@ class Layout:
         return sum(self.sizes.values())
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
-        """Views of `vector` by kind; positions, shifts and turns as rows."""
+        """Views of `vector` by kind; positions, shifts, turns and surfaces as rows."""
         parts = dict(zip(self.sizes, torch.split(vector, list(self.sizes.values())), strict=True))
         parts["positions"] = parts["positions"].reshape(-1, 3)
         parts["shifts"] = parts["shifts"].reshape(-1, 2)
         parts["turns"] = parts["turns"].reshape(-1, 3)
+        parts["surface"] = parts["surface"].reshape(self.n_tilts, -1)
         return parts
 
     def join(self, parts: dict[str, Tensor]) -> Tensor:
@@ -153,7 +181,11 @@ class Layout:
         if self.halo_ratio:
             ratio = exp(log(ratios[1]) + float(parts["halo_ratio"]))
             ratios = (1.0, min(max(ratio, HALO_RATIO_LIMITS[0]), HALO_RATIO_LIMITS[1]))
-        turns = state.turns
+        turns, factor, surface = state.turns, state.factor, state.surface
+        if self.factors:
+            factor = parts["factor"] + (1 if factor is None else factor)
+        if self.surface:
+            surface = parts["surface"] + (0 if surface is None else surface)
         if self.turns:
             turned = turn_matrices(parts["turns"])
             turns = turned if turns is None else turned @ turns
@@ -167,4 +199,7 @@ class Layout:
             ratios=ratios,
             weights=weights,
             turns=turns,
+            factor=factor,
+            surface=surface,
+            saturation=max(state.saturation + float(parts["saturation"]), 0.0) if self.saturation else state.saturation,
         )

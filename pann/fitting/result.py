@@ -21,6 +21,7 @@ SCALARS = (
     "reduced_chi2",
     "inflation",
     "noise_sigma",
+    "saturation",
     "halo_gain",
     "halo_needed",
     "converged",
@@ -39,6 +40,9 @@ class FitResult:
     model : positions [Å], covariance [Å²] and integrated intensities [image units] of the atoms, in the order given.
     psf : fitted point spread function.
     background : (n_tilts,) constant of each image [image units per pixel].
+    surface : (n_tilts, n_terms) coefficients of the smooth part of the background (`pann.fitting.surface`) [image
+        units]; None for a constant.
+    saturation : β [1/image units] of L / (1 + β L); 0 where it was not fitted.
     scales : (n_tilts,) factor of the atoms' intensity in each image.
     shifts : (n_tilts, 2) displacement of the atoms in each image [Å].
     angles : (n_tilts, 3) Euler angles (phi, theta, psi) [deg] of the images; refined where they were free, up to one
@@ -64,6 +68,8 @@ class FitResult:
     model: AtomicModel
     psf: PointSpread
     background: NDArray[np.float64]
+    surface: NDArray[np.float64] | None
+    saturation: float
     scales: NDArray[np.float64]
     shifts: NDArray[np.float64]
     angles: NDArray[np.float64]

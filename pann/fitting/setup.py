@@ -22,7 +22,7 @@ RELATIVE_RANGE = (0.3, 3.0)
 """Range of the intensities that single atoms start from, relative to the median."""
 
 
-def layout_of(series: TiltSeries, model: AtomicModel, per_atom: bool, **free: bool | str) -> Layout:
+def layout_of(series: TiltSeries, model: AtomicModel, per_atom: bool, **free: bool | int | str) -> Layout:
     """Layout with one intensity per atom, or one per element (atoms of unknown element share one)."""
     if not len(model):
         raise InputError(f"{model.name}: there are no atoms to fit: lower the threshold of the tracing")
@@ -69,6 +69,7 @@ def stage_of(
     max_iterations: int,
     device: str,
     progress: bool,
+    factor_sd: float | None = None,
 ) -> Stage:
     """Images, noise and limits on `device`."""
     extra = None
@@ -97,4 +98,5 @@ def stage_of(
         guard=guard,
         max_iterations=max_iterations,
         progress=progress,
+        factor_sd=factor_sd,
     )

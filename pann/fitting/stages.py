@@ -30,6 +30,7 @@ class Stage:
     guard: Guard
     max_iterations: int
     progress: bool
+    factor_sd: float | None = None
 
     def model(self, layout: Layout) -> ImageModel:
         """The image model with the parameters that `layout` sets free."""
@@ -41,7 +42,7 @@ class Stage:
         model, noise = self.model(layout), self.noise
         if isinstance(noise, GaussianNoise):
             noise = GaussianNoise.estimate(self.images, model.at(state).images, layout.n_parameters)
-        problem = Problem(model, self.images, noise, prior)
+        problem = Problem(model, self.images, noise, prior, self.factor_sd)
         return minimise(problem, state, self.guard, tolerance, self.max_iterations, label, self.progress)
 
 

@@ -1,0 +1,73 @@
+"""Terms beyond the plain sum of atoms: smooth backgrounds, saturation, a factor for each atom."""
+
+import numpy as np
+import pytest
+import torch
+
+from pann.core import PointSpread
+from pann.core.random import generator
+from pann.fitting import fit
+from pann.fitting.surface import n_terms, surface_terms
+from tests.fitting.fit_scene import dense_images, displaced, particle, rmsd_pm, series_of
+
+N, SIZE = 30, 48
+
+
+@pytest.fixture(scope="module")
+def scene():
+    true = particle(N)
+    return true, series_of(true, np.full(N, 400.0), size=SIZE)
+
+
+def test_the_terms_of_a_surface_are_orthogonal():
+    terms = surface_terms((200, 160), 3, torch.float64).reshape(n_terms(3), -1)
+    gram = terms @ terms.T
+    size = gram.diagonal().sqrt()
+    correlation = gram / size[:, None] / size - torch.eye(n_terms(3))
+    assert correlation.abs().max() < 0.05
+    assert terms.mean(1).abs().max() < 0.02
+
+
+def test_a_support_film_is_told_from_the_atoms(scene):
+    true, series = scene
+    rng = generator(0, "film")
+    coefficients = rng.uniform(-0.4, 0.4, (series.n_tilts, n_terms(2)))
+    film = 1.5 + np.einsum("tk,kxy->txy", coefficients, surface_terms((SIZE, SIZE), 2).numpy())
+    atoms = dense_images(true, np.full(N, 400.0), series.angles, (SIZE, SIZE), 0.4, PointSpread((0.4,)))
+    counts = rng.poisson(atoms + film)
+    start = displaced(true, 0.1)
+    flat, bent = (fit(series.replace(images=counts), start, surface=k, halo="fixed", progress=False) for k in (0, 2))
+    np.testing.assert_allclose(bent.surface, coefficients, atol=0.35)
+    assert np.corrcoef(bent.surface.ravel(), coefficients.ravel())[0, 1] > 0.95
+    assert bent.deviance < flat.deviance - 2 * bent.surface.size
+    assert rmsd_pm(bent.model.positions, true) < 1.25 * bent.bound_pm
+
+
+def test_saturation_is_found_and_a_linear_series_has_none(scene):
+    true, plain = scene
+    bright = 10 * dense_images(true, np.full(N, 400.0), plain.angles, (SIZE, SIZE), 0.4, PointSpread((0.4,)))
+    beta = 0.3 / bright.max()
+    rng = generator(2, "saturated")
+    start = displaced(true, 0.05)
+    series = plain.replace(images=rng.poisson(3 + bright / (1 + beta * bright)))
+    result = fit(series, start, saturation=True, halo="fixed", progress=False)
+    assert result.saturation == pytest.approx(beta, rel=0.05)
+    assert result.model.intensities == pytest.approx(4000, rel=0.02)
+    linear = fit(series, start, halo="fixed", progress=False)
+    assert rmsd_pm(result.model.positions, true) < rmsd_pm(linear.model.positions, true)
+    straight = series.replace(images=rng.poisson(3 + bright))
+    assert fit(straight, start, saturation=True, halo="fixed", progress=False).saturation < 0.08 * beta
+
+
+def test_factors_follow_the_atoms_as_far_as_their_prior_lets_them(scene):
+    true, _ = scene
+    factors = 1 + 0.1 * generator(3, "factors").normal(size=N)
+    series = series_of(true, 400 * factors, size=SIZE)
+    start = displaced(true, 0.1)
+    options = {"intensities": "factor", "halo": "fixed", "progress": False}
+    free, stiff = (fit(series, start, factor_sd=sd, **options).model.intensities for sd in (0.1, 1e-4))
+    assert np.corrcoef(free, factors)[0, 1] > 0.9
+    assert np.ptp(stiff) < 1e-2 * stiff.mean()
+    apart = fit(series, start, intensities="atom", halo="fixed", progress=False).model.intensities
+    # the prior draws the estimates together
+    assert np.std(free) < np.std(apart)
