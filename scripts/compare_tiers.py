@@ -23,25 +23,18 @@ from pann.core.files import atomic_path
 from pann.core.progress import progress_bar
 from pann.core.random import generator
 from pann.simulation.imaging.linear import LinearTier
-from pann.simulation.imaging.multislice import MultisliceTier
-from pann.simulation.imaging.prism import PrismTier
+from pann.simulation.imaging.tiers import TIERS
 from pann.simulation.imaging.views import Views
 from pann.simulation.imaging.waves import blur_and_bin
-from pann.simulation.imaging.windowed import WindowedTier
 from pann.simulation.microscope import Microscope
 
 ROOT = Path(__file__).resolve().parents[1]
 MICROSCOPE = Microscope(energy=300e3, semiangle=25, inner=40, outer=95, source_sigma=0.30)
 PIXEL, SEED, THERMAL = 0.4, 1, {78: 0.065, 28: 0.070}
-RIM = 3
-"""Of a scanned patch in pixels, which the blur of its edges spoils."""
-POINTS = 40
-TIERS = {
-    "linear": LinearTier(thermal_sigma=0.0),
-    "prism": PrismTier(thermal_sigma=0.0),
-    "windowed": WindowedTier(thermal_sigma=0.0),
-    "multislice": MultisliceTier(thermal_sigma=0.0),
-}
+RIM, POINTS = 3, 40
+"""Rim of a scanned patch in pixels, which the blur of its edges spoils; number of random probe positions."""
+LINEAR = {"linear": LinearTier(thermal_sigma=0.0), "linear, focus": LinearTier(thermal_sigma=0.0, depth_of_focus=True)}
+WAVES = {name: TIERS[name](thermal_sigma=0.0) for name in ("prism", "windowed", "multislice")}
 VIEWS = {"random": (31.0, 47.0, -22.0), "[001]": (0.0, 0.0, 0.0)}
 
 
@@ -85,7 +78,7 @@ class Store:
     """Results by name, computed once, with the processor time that they took."""
 
     def __init__(self, folder: Path) -> None:
-        tiers = {name: repr(tier) for name, tier in TIERS.items() if name != "linear"}
+        tiers = {name: repr(tier) for name, tier in WAVES.items()}
         facts = [MICROSCOPE.to_dict(), PIXEL, SEED, THERMAL, VIEWS, tiers]
         self.folder = folder / hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
@@ -140,24 +133,25 @@ class Comparison:
 
     def scanned(self, case: Case, tier: str, kind: str, points: np.ndarray) -> np.ndarray:
         """Fractions at `points` of the first configuration."""
-        compute = partial(TIERS[tier].at, case.model, case.views, 0, MICROSCOPE, points)
+        compute = partial(WAVES[tier].at, case.model, case.views, 0, MICROSCOPE, points)
         return self._get(case, tier, kind, compute, len(points))
 
     def image(self, case: Case, k: int) -> np.ndarray:
         """PRISM image of configuration `k`."""
-        compute = partial(TIERS["prism"].fraction, case.model, case.views, k, MICROSCOPE)
+        compute = partial(WAVES["prism"].fraction, case.model, case.views, k, MICROSCOPE)
         return self._get(case, "prism", f"image {k}", compute, 4 * case.n_pixels**2)
 
     def rows(self, case: Case) -> list[tuple[str, ...]]:
         """Rows of the table for one particle and view."""
-        linear = TIERS["linear"].fractions(case.model, case.views, MICROSCOPE)
-        first = {"linear": linear[0]}
+        linear = {name: tier.fractions(case.model, case.views, MICROSCOPE) for name, tier in LINEAR.items()}
+        first = {name: images[0] for name, images in linear.items()}
         rows = []
         if case.n_images:
             prism = [self.image(case, k) for k in range(case.n_images)]
             first["prism"] = prism[0]
-            what = f"image, {case.n_images} configurations"
-            rows.append((case.label, what, "linear", "prism", *agreement(linear.mean(0), np.mean(prism, axis=0))))
+            for name, images in linear.items():
+                what = f"image, {case.n_images} configuration{'s' * (case.n_images > 1)}"
+                rows.append((case.label, what, name, "prism", *agreement(images.mean(0), np.mean(prism, axis=0))))
         points = generator(SEED, "points").uniform(-8, 8, size=(POINTS, 2))
         pair = [self.scanned(case, tier, "points", points) for tier in ("windowed", "multislice")]
         rows.append((case.label, f"{POINTS} points, no blur", "windowed", "multislice", *agreement(*pair)))
@@ -176,7 +170,7 @@ def rates(spent: dict[tuple[str, int], list[tuple[float, int]]]) -> list[tuple[s
     series = Views(np.linspace(-70, 70, n_tilts), (case.n_pixels, case.n_pixels), PIXEL)
     whole = 4 * case.n_pixels**2
     measured = []
-    for name, tier in (("linear", LinearTier()), ("linear, depth of focus", LinearTier(depth_of_focus=True))):
+    for name, tier in LINEAR.items():
         times = []
         for _ in range(10):
             start = time.process_time()
@@ -187,7 +181,12 @@ def rates(spent: dict[tuple[str, int], list[tuple[float, int]]]) -> list[tuple[s
         seconds, n_points = min(spent[name, case.shells], key=lambda entry: entry[0] / entry[1])
         how = "one image" if n_points == whole else f"{n_points} of {whole} scan points"
         measured.append((name, seconds * whole / n_points, how))
-    return [(name, f"{s:.2g} s", f"{n_tilts * s:.2g} s", f"{7200 / s:.2g}", how) for name, s, how in measured]
+    return [(name, f"{short(s)} s", f"{short(n_tilts * s)} s", short(7200 / s), how) for name, s, how in measured]
+
+
+def short(value: float) -> str:
+    """Two significant digits."""
+    return f"{float(f'{value:.2g}'):,.10g}"
 
 
 def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -203,8 +202,8 @@ def page(store: Store) -> str:
             rows += comparison.rows(case)
             bar.advance()
     return TEXT.format(
-        probe=f"{m.energy / 1e3:.0f} kV, {m.semiangle:g} mrad, source {m.source_sigma} Å",
-        detector=f"{m.inner:g}-{m.outer:g} mrad",
+        probe=f"{m.energy / 1e3:.0f} kV, {m.semiangle:g} mrad",
+        detector=f"{m.inner:g}-{m.outer:g} mrad, source {m.source_sigma} Å",
         pixel=PIXEL,
         agreement=markdown(("particle, view", "compared", "tier", "reference", "correlation", "R", "total"), rows),
         atoms=len(CASES[0].model),
@@ -216,13 +215,14 @@ def page(store: Store) -> str:
 TEXT = """# Tiers of the microscope
 
 Printed by `python scripts/compare_tiers.py`. Pt-Ni truncated octahedra (random alloy, fcc, a = 3.78 Å), {probe},
-detector {detector}, {pixel} Å pixels, thermal displacements of 0.065 Å (Pt) and 0.070 Å (Ni) along each axis. All tiers
-see the same displaced atoms and nothing is fitted. R = Σ|I - I_ref| / Σ I_ref; "total" is Σ I / Σ I_ref. Windows are at
-least 8 Å wide in prism and 10 Å in windowed; waves are sampled at 0.066 Å, in slices of 2 Å.
+detector {detector}, {pixel} Å pixels, thermal displacements of 0.065 Å (Pt) and 0.070 Å (Ni) along each axis. All
+tiers see the same displaced atoms and nothing is fitted. R = Σ|I - I_ref| / Σ I_ref; "total" is Σ I / Σ I_ref;
+"linear, focus" has `depth_of_focus=True`. Windows are at least 8 Å wide in prism and 10 Å in windowed; waves are
+sampled at 0.066 Å, in slices of 2 Å.
 
 {agreement}
-The linear tier is the sum of the images of isolated atoms: it misses what channelling along the columns of a zone axis
-does to the contrast, the more the thicker the crystal.
+The linear tier is the sum of the images of isolated atoms: it misses channelling along the columns of a zone axis, and
+electrons that scatter more than once, the more the thicker the crystal.
 
 ## Rates
 

@@ -31,7 +31,7 @@ def test_prism_agrees_with_the_linear_model_for_separate_atoms(microscope: Micro
     linear = LinearTier(thermal_sigma=0.0).fraction(model, views, 0, microscope)
     assert np.corrcoef(image.ravel(), linear.ravel())[0, 1] > 0.99
     total = sum(atom_kernels(microscope, [z])[z].cross_section for z in (78, 28, 78))
-    assert image.sum() * 0.4**2 == pytest.approx(total, rel=0.12)
+    assert image.sum() * 0.4**2 == pytest.approx(total, rel=0.05)
     brightest = project_positions(model.positions, ANGLES)[0]
     peak = index_to_position(np.unravel_index(image.argmax(), image.shape), image.shape, 0.4)
     assert np.linalg.norm(brightest - peak, axis=1).min() < 0.3
