@@ -67,7 +67,8 @@ def recipe(group: str, name: str, recipes: Path) -> dict[str, Any]:
     if group == "structure" and Path(name).suffix:
         if not Path(name).is_file():
             raise ConfigError(f"structure={name}: there is no such file of atoms")
-        return {**recipe(group, "file", recipes), "sites": {"kind": "file", "path": str(Path(name).resolve())}}
+        atoms = {"kind": "file", "path": str(Path(name).resolve())}
+        return {**recipe(group, "file", recipes), "sites": atoms, "orientation": "identity"}
     refuse_unknown(f"recipe {group}", [name], [entry.stem for entry in sorted((recipes / group).glob("*.yaml"))])
     raise ConfigError(f"{group}={name} cannot be read")
 
