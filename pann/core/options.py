@@ -12,13 +12,19 @@ Range = tuple[float, float]
 """(lowest, highest) value of a quantity that is drawn at random."""
 
 
-def refuse_unknown(section: str, given: Iterable[str], known: Collection[str]) -> None:
-    """Raise ConfigError for the first key of `given` that is not `known`, with the nearest names."""
-    for key in given:
-        if key not in known:
-            near = get_close_matches(str(key), list(known), n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(sorted(known))}"
-            raise ConfigError(f"{section}.{key} is no option; {hint}")
+def unknown_name(where: str, name: object, known: Iterable[str]) -> ConfigError:
+    """The error for a `name` that is none of the `known` ones, with the nearest of them."""
+    names = [str(item) for item in known]
+    near = get_close_matches(str(name), names, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}"
+    return ConfigError(f"{where}: there is no {name!r}; {hint}")
+
+
+def refuse_unknown(where: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Raise ConfigError for the first name of `given` that is not `known`, with the nearest names."""
+    for name in given:
+        if name not in known:
+            raise unknown_name(where, name, known)
 
 
 def as_range(name: str, value: Any, least: float = 0.0, most: float = float("inf")) -> Range:

@@ -69,7 +69,7 @@ def recipe(group: str, name: str, recipes: Path) -> dict[str, Any]:
             raise ConfigError(f"structure={name}: there is no such file of atoms")
         atoms = {"kind": "file", "path": str(Path(name).resolve())}
         return {**recipe(group, "file", recipes), "sites": atoms, "orientation": "identity"}
-    refuse_unknown(f"recipe {group}", [name], [entry.stem for entry in sorted((recipes / group).glob("*.yaml"))])
+    refuse_unknown(group, [name], [entry.stem for entry in sorted((recipes / group).glob("*.yaml"))])
     raise ConfigError(f"{group}={name} cannot be read")
 
 

@@ -91,7 +91,7 @@ def test_interrupted_scattering_series_go_on(tiny_simulation: dict[str, Any], tm
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"doze": 1}, "doze is no option; did you mean dose"),
+        ({"doze": 1}, "there is no 'doze'; did you mean dose"),
         ({"dose": {"range": [100, 10]}}, "lowest <= highest"),
         ({"dose": {"range": [0, 10]}}, "lowest <= highest"),
         ({"dose": {}}, "either range"),

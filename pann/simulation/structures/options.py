@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from math import isfinite
 from numbers import Real as Number
 from typing import Any
@@ -10,27 +9,17 @@ from typing import Any
 import numpy as np
 
 from pann.core.errors import ConfigError
+from pann.core.options import refuse_unknown, unknown_name
 
 REQUIRED: Any = object()
 """Default of an option that has none."""
-
-
-def unknown_name(where: str, name: object, known: Iterable[str]) -> ConfigError:
-    """The error for a `name` that is none of the `known` ones, with the nearest of them."""
-    names = [str(item) for item in known]
-    near = get_close_matches(str(name), names, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}"
-    return ConfigError(f"{where}: there is no {name!r}; {hint}")
 
 
 def check_keys(where: str, values: Any, known: Iterable[str]) -> None:
     """Raise ConfigError unless `values` is a mapping of `known` keys."""
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where} is {values!r}: expected options by name ({', '.join(known)})")
-    names = list(known)
-    for key in values:
-        if key not in names:
-            raise unknown_name(where, key, names)
+    refuse_unknown(where, values, list(known))
 
 
 def is_list(value: Any) -> bool:

@@ -108,7 +108,7 @@ def test_values_keep_to_their_ranges() -> None:
     ("values", "message"),
     [
         ({"jiter": {"on": True}}, "did you mean jitter"),
-        ({"jitter": {"on": True, "rsm": 0.1}}, "jitter.rsm is no option; did you mean rms"),
+        ({"jitter": {"on": True, "rsm": 0.1}}, "jitter: there is no 'rsm'; did you mean rms"),
         ({"jitter": {"on": True, "rms": [0.3, 0.1], "correlation": 1}}, "jitter.rms"),
         ({"jitter": {"on": True, "rms": [-0.1, 0.1], "correlation": 1}}, "jitter.rms"),
         ({"jitter": {"on": True, "rms": 0.1}}, "correlation not given"),
