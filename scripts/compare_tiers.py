@@ -69,7 +69,7 @@ class Case:
         return f"{(self.shells + 0.4) * 0.75:.1f} nm, {self.view}"
 
 
-CASES = (Case(3, "random", 84, 3), Case(3, "[001]", 84, 3), Case(5, "random", 120, 0), Case(5, "[001]", 120, 0))
+CASES = (Case(3, "random", 84, 3), Case(3, "[001]", 84, 3), Case(5, "random", 120, 1), Case(5, "[001]", 120, 0))
 PATCHES = {3: {"windowed": 18, "multislice": 12}, 5: {"windowed": 18}}
 """Edges in pixels of the patches that each tier scans, by size of particle; the last is the reference."""
 
