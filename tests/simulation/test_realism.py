@@ -30,7 +30,7 @@ def test_the_images_show_the_true_atoms(path: Path) -> None:
     images = given.fractions.images
     for ours, theirs in zip(linear, images, strict=True):
         assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.95
-    # abTEM's potential is not resolved at this sampling: totals are 4 to 16 % low (see the README of the set)
+    # abTEM's potential is not resolved at this sampling: totals are 3 to 16 % low (see the README of the set)
     assert 0.8 < images.sum() / linear.sum() < 1.05
 
 
