@@ -22,7 +22,8 @@ from pann.core.files import atomic_path
 from pann.core.random import generator
 from pann.core.units import electrons_per_pixel
 from pann.fitting import FitResult, fit
-from pann.fitting.existence import decide_atoms
+from pann.fitting.existence import Scene, decide_atoms
+from pann.fitting.inflation import score_inflation
 from pann.io import read_atoms, read_tilt_series
 from pann.simulation import Microscope, Views, tier_from_mapping
 
@@ -35,7 +36,7 @@ START = 0.15
 FULL_SHELL = 11
 """Nearest neighbours from which an atom counts as an inner one; fcc has 12."""
 FALSE_SHARE = 0.02
-HEADER = ("atoms", "dose [e/Å²]", "n", "variance", "within one sigma [%]", "RMSD / bound", "reduced χ²")
+HEADER = ("atoms", "dose [e/Å²]", "n", "variance", "within one sigma [%]", "RMSD / bound", "reduced χ²", "κ")
 Row = tuple[str, ...]
 
 
@@ -72,13 +73,17 @@ class Residuals:
     def __init__(self) -> None:
         self.whitened: dict[str, list[np.ndarray]] = {"inner": [], "surface": []}
         self.scaled: dict[str, list[np.ndarray]] = {"inner": [], "surface": []}
+        self.inflation: dict[str, list[np.ndarray]] = {"inner": [], "surface": []}
         self.ratios: list[float] = []
         self.chi2: list[float] = []
 
-    def add(self, result: FitResult, truth: AtomicModel) -> None:
-        """Count a fit whose atoms are in the order of `truth`."""
-        error, covariance = result.model.positions - truth.positions, result.model.covariance
-        inner = inner_atoms(truth.positions)
+    def add(self, series: TiltSeries, result: FitResult, truth: AtomicModel) -> None:
+        """Count a fit whose atoms are in the order of `truth`; its error bars are inflated as the chain does."""
+        error, inner = result.model.positions - truth.positions, inner_atoms(truth.positions)
+        factor = score_inflation(Scene.of(series, result), result.model)
+        covariance = result.model.covariance * np.maximum(1, factor / result.inflation)[:, None, None]
+        for name, chosen in (("inner", inner), ("surface", ~inner)):
+            self.inflation[name].append(factor[chosen])
         whitened = np.linalg.solve(np.linalg.cholesky(covariance), error[..., None])[..., 0]
         scaled = error / np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         for name, chosen in (("inner", inner), ("surface", ~inner)):
@@ -94,7 +99,8 @@ class Residuals:
             whitened, scaled = np.concatenate(self.whitened[name]), np.concatenate(self.scaled[name])
             inside = 100 * (np.abs(scaled) < 1).mean()
             variance = f"{(whitened**2).mean():.3f} ± {np.sqrt(2 / whitened.size):.3f}"
-            ends = (f"{np.mean(self.ratios):.3f}", f"{np.mean(self.chi2):.3f}")
+            factor = float(np.concatenate(self.inflation[name]).mean())
+            ends = (f"{np.mean(self.ratios):.3f}", f"{np.mean(self.chi2):.3f}", f"{factor:.3f}")
             rows.append((name, dose, f"{len(whitened)}", variance, f"{inside:.1f}", *ends))
         return rows
 
@@ -110,7 +116,7 @@ def simulated(arguments: argparse.Namespace) -> str:
             series = recorded(truth, dose, seed)
             shift = generator(seed, "start").normal(scale=START, size=truth.positions.shape)
             start = truth.replace(positions=truth.positions + shift)
-            residuals.add(fit(series, start, progress=False), truth)
+            residuals.add(series, fit(series, start, progress=False), truth)
             # the first round adds what passes in a series where every atom is known; the second only fits
             found = decide_atoms(series, truth, false_share=FALSE_SHARE, keep_rate=0.9, max_rounds=2, progress=False)
             added, stated = added + found.added, stated + FALSE_SHARE * len(truth)
@@ -124,7 +130,7 @@ def demo(arguments: argparse.Namespace) -> str:
     """The table for the true atoms of a series that the linear model does not describe."""
     series, truth = read_tilt_series(arguments.demo[0]), read_atoms(arguments.demo[1])
     residuals = Residuals()
-    residuals.add(fit(series, truth, progress=False), truth)
+    residuals.add(series, fit(series, truth, progress=False), truth)
     return markdown([HEADER, ("---",) * len(HEADER), *residuals.rows(f"{series.dose:,.0f}")])
 
 

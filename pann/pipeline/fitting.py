@@ -3,12 +3,16 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pann.core import AtomicModel, TiltSeries
 from pann.core.elements import shortest_bond
 from pann.fitting import FitResult, fit
 from pann.fitting.cross_validation import CrossValidation, cross_validate
 from pann.fitting.elements import ElementLimits, element_limits
-from pann.fitting.existence import Existence, decide_atoms
+from pann.fitting.existence import Existence, Scene, decide_atoms
+from pann.fitting.inflation import score_inflation
 from pann.pipeline.clock import Clock
 from pann.pipeline.options import ChainOptions
 
@@ -29,6 +33,8 @@ class FittedAtoms:
     existence : None where the traced atoms were kept.
     elements : Bayes errors between the elements of the model, None with one element or without the tests.
     cross_validation : None where it was not asked for.
+    inflation : (n_atoms,) factor of the covariance that the scatter of the images' pulls asks for; it is applied where
+        it exceeds that of the fit. None where error bars are not inflated.
     warnings : what a user should look at.
     """
 
@@ -37,6 +43,7 @@ class FittedAtoms:
     existence: Existence | None
     elements: ElementLimits | None
     cross_validation: CrossValidation | None
+    inflation: NDArray[np.float64] | None
     warnings: list[str] = field(default_factory=list)
 
 
@@ -81,11 +88,16 @@ def fit_atoms(
     # one fitted intensity per element says nothing of an atom: what was measured of each is kept
     per_element = settings["intensities"] == "element"
     final = result.model.replace(intensities=model.intensities) if per_element else result.model
+    inflation = None
+    if settings["inflate"] and final.covariance is not None:
+        inflation = score_inflation(Scene.of(series, result, surroundings["device"]), result.model)
+        wider = np.maximum(1.0, inflation / result.inflation)
+        final = final.replace(covariance=final.covariance * wider[:, None, None])
     validation = None
     if options.cross_validation is not None:
         with clock.step("cross-validate", f"without every {options.cross_validation}th image"):
             validation = cross_validate(series, final, options.cross_validation, **settings, **surroundings)
-    return FittedAtoms(final, result, existence, limits, validation, notes)
+    return FittedAtoms(final, result, existence, limits, validation, inflation, notes)
 
 
 def _existence_options(options: ChainOptions) -> dict[str, Any]:

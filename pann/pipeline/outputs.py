@@ -64,7 +64,10 @@ def _limit(result: ChainResult) -> dict[str, float]:
     if fit is None or covariance is None or not fit.bound_pm > 0:
         return {}
     promised = PICOMETRES_PER_ANGSTROM * float(np.sqrt(np.nanmean(np.trace(covariance, axis1=1, axis2=2))))
-    return {"expected_rmsd_pm": promised, "expected_over_bound": promised / fit.bound_pm}
+    values = {"expected_rmsd_pm": promised, "expected_over_bound": promised / fit.bound_pm}
+    if result.fitted is not None and result.fitted.inflation is not None:
+        values["score_inflation"] = float(np.mean(result.fitted.inflation))
+    return values
 
 
 def _scores(result: ChainResult, truth: AtomicModel, radius: float) -> dict[str, Any]:

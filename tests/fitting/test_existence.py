@@ -60,8 +60,9 @@ def test_pure_noise_has_as_many_maxima_as_the_theory_says():
         counts += [(found.heights > level).sum() for level in levels]
         independent += found.independent
     expected = np.array([expected_maxima(level, independent) for level in levels])
-    # maxima on a grid are a little lower than those of the field
-    assert np.all(np.abs(counts - 0.9 * expected) < 3 * np.sqrt(expected) + 0.15 * expected), (counts, expected)
+    # the Euler characteristic counts maxima less saddles: a third fewer than maxima at such low levels
+    assert np.all(counts > expected - 3 * np.sqrt(expected)), (counts, expected)
+    assert np.all(counts < 1.35 * expected + 3 * np.sqrt(expected)), (counts, expected)
 
 
 def test_the_normalised_score_of_noise_has_unit_variance():

