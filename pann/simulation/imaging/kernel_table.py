@@ -70,7 +70,8 @@ def atom_kernels(microscope: Microscope, numbers: Iterable[int]) -> dict[int, At
         known |= _parse(path.read_text(), str(path)) if path.is_file() else {}
         missing = [number for number in wanted if number not in known]
         if missing:
-            known |= {number: compute_kernel(number, key) for number in missing}
+            # rounded as in the table, so that the next call gives the very same images
+            known |= {number: _kernel(_entry(compute_kernel(number, key))) for number in missing}
             write_table(path, key, known)
     return {number: known[number] for number in wanted}
 
@@ -78,17 +79,7 @@ def atom_kernels(microscope: Microscope, numbers: Iterable[int]) -> dict[int, At
 def write_table(path: Path, microscope: Microscope, kernels: Mapping[int, AtomKernel]) -> None:
     """Write `kernels` for `microscope` as JSON, one element per line."""
     setting = {key: value for key, value in microscope.to_dict().items() if key != "source_sigma"}
-    rows = [
-        f'  "{number}": '
-        + json.dumps(
-            {
-                "cross_section": float(f"{kernel.cross_section:.6g}"),
-                "sigmas": [round(sigma, 5) for sigma in kernel.profile.sigmas],
-                "weights": [round(weight, 5) for weight in kernel.profile.weights],
-            }
-        )
-        for number, kernel in sorted(kernels.items())
-    ]
+    rows = [f'  "{number}": {json.dumps(_entry(kernel))}' for number, kernel in sorted(kernels.items())]
     head = f'{{\n"format": {_FORMAT},\n"microscope": {json.dumps(setting)},\n"elements": {{\n'
     with atomic_path(path) as temporary:
         temporary.write_text(head + ",\n".join(rows) + "\n}\n}\n")
@@ -110,6 +101,14 @@ def _parse(text: str, name: str) -> dict[int, AtomKernel]:
         return {int(number): _kernel(entry) for number, entry in content["elements"].items()}
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"kernel table {name} is damaged ({error!r}): delete it, it is computed again") from error
+
+
+def _entry(kernel: AtomKernel) -> dict[str, float | list[float]]:
+    return {
+        "cross_section": float(f"{kernel.cross_section:.6g}"),
+        "sigmas": [round(sigma, 5) for sigma in kernel.profile.sigmas],
+        "weights": [round(weight, 5) for weight in kernel.profile.weights],
+    }
 
 
 def _kernel(entry: Mapping[str, float | list[float]]) -> AtomKernel:
