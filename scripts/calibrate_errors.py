@@ -23,7 +23,7 @@ from pann.core.random import generator
 from pann.core.units import electrons_per_pixel
 from pann.fitting import FitResult, fit
 from pann.fitting.existence import Scene, decide_atoms
-from pann.fitting.inflation import score_inflation
+from pann.fitting.inflation import score_inflation, weakness_inflation
 from pann.io import read_atoms, read_tilt_series
 from pann.simulation import Microscope, Views, tier_from_mapping
 
@@ -36,7 +36,17 @@ START = 0.15
 FULL_SHELL = 11
 """Nearest neighbours from which an atom counts as an inner one; fcc has 12."""
 FALSE_SHARE = 0.02
-HEADER = ("atoms", "dose [e/Å²]", "n", "variance", "within one sigma [%]", "RMSD / bound", "reduced χ²", "κ")
+HEADER = (
+    "atoms",
+    "dose [e/Å²]",
+    "n",
+    "variance",
+    "unwidened",
+    "within one sigma [%]",
+    "RMSD / bound",
+    "reduced χ²",
+    "κ",
+)
 Row = tuple[str, ...]
 
 
@@ -73,6 +83,7 @@ class Residuals:
     def __init__(self) -> None:
         self.whitened: dict[str, list[np.ndarray]] = {"inner": [], "surface": []}
         self.scaled: dict[str, list[np.ndarray]] = {"inner": [], "surface": []}
+        self.bare: dict[str, list[np.ndarray]] = {"inner": [], "surface": []}
         self.inflation: dict[str, list[np.ndarray]] = {"inner": [], "surface": []}
         self.ratios: list[float] = []
         self.chi2: list[float] = []
@@ -80,15 +91,17 @@ class Residuals:
     def add(self, series: TiltSeries, result: FitResult, truth: AtomicModel) -> None:
         """Count a fit whose atoms are in the order of `truth`; its error bars are inflated as the chain does."""
         error, inner = result.model.positions - truth.positions, inner_atoms(truth.positions)
-        factor = score_inflation(Scene.of(series, result), result.model)
-        covariance = result.model.covariance * np.maximum(1, factor / result.inflation)[:, None, None]
-        for name, chosen in (("inner", inner), ("surface", ~inner)):
-            self.inflation[name].append(factor[chosen])
+        scene = Scene.of(series, result)
+        factor = score_inflation(scene, result.model)
+        wider = np.maximum(1, factor / result.inflation) * weakness_inflation(scene, result.model)
+        covariance = result.model.covariance * wider[:, None, None]
         whitened = np.linalg.solve(np.linalg.cholesky(covariance), error[..., None])[..., 0]
         scaled = error / np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         for name, chosen in (("inner", inner), ("surface", ~inner)):
             self.whitened[name].append(whitened[chosen])
             self.scaled[name].append(scaled[chosen])
+            self.bare[name].append((whitened * np.sqrt(wider)[:, None])[chosen])
+            self.inflation[name].append(factor[chosen])
         self.ratios.append(100 * float(np.sqrt((error**2).sum(1).mean())) / result.bound_pm)
         self.chi2.append(result.reduced_chi2)
 
@@ -101,7 +114,8 @@ class Residuals:
             variance = f"{(whitened**2).mean():.3f} ± {np.sqrt(2 / whitened.size):.3f}"
             factor = float(np.concatenate(self.inflation[name]).mean())
             ends = (f"{np.mean(self.ratios):.3f}", f"{np.mean(self.chi2):.3f}", f"{factor:.3f}")
-            rows.append((name, dose, f"{len(whitened)}", variance, f"{inside:.1f}", *ends))
+            bare = f"{(np.concatenate(self.bare[name]) ** 2).mean():.3f}"
+            rows.append((name, dose, f"{len(whitened)}", variance, bare, f"{inside:.1f}", *ends))
         return rows
 
 

@@ -10,6 +10,11 @@ covariance of the estimate is then F⁻¹ (Σ g_t g_tᵀ) F⁻¹ (Huber 1967; Wh
 
 is how much wider it is than F⁻¹; the last factor is for three coordinates fitted to the 2n numbers of n images. Errors
 that are the same in every image remain unseen.
+
+A weak atom errs by more than the Cramér-Rao bound even when the model is right, since the likelihood is no parabola
+over the width of its error. The next order of the expansion (Barndorff-Nielsen and Cox, Inference and Asymptotics,
+1994) goes with the inverse square of the signal d, the intensity of the atom in standard deviations: variance 1 + c / d²
+in units of the bound, with c measured on simulated series.
 """
 
 import numpy as np
@@ -18,11 +23,24 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pann.core import AtomicModel
+from pann.fitting.existence.evidence import weigh_atoms
 from pann.fitting.existence.scene import Scene
 from pann.fitting.newton import symmetric_inverse
 
 NEIGHBOURHOOD = 6.0
 """κ of one atom is good to some 20 %: it is averaged over the atoms within this distance [Å]."""
+
+SECOND_ORDER = 8.0
+"""The c above, of linear series (`scripts/calibrate_errors.py`)."""
+WEAKEST = 2.0
+"""Signal below which the expansion means nothing and the widening stays as it is there."""
+
+
+def weakness_inflation(scene: Scene, model: AtomicModel) -> NDArray[np.float64]:
+    """Factor (n_atoms,) by which the covariance of weak atoms exceeds the bound; arguments as in `score_inflation`."""
+    given = np.asarray(model.intensities)
+    information = weigh_atoms(scene, model, [float(np.median(given))]).information
+    return np.asarray(1 + SECOND_ORDER / np.maximum(given**2 * information, WEAKEST**2))
 
 
 def score_inflation(scene: Scene, model: AtomicModel) -> NDArray[np.float64]:

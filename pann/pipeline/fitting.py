@@ -12,7 +12,7 @@ from pann.fitting import FitResult, fit
 from pann.fitting.cross_validation import CrossValidation, cross_validate
 from pann.fitting.elements import ElementLimits, element_limits
 from pann.fitting.existence import Existence, Scene, decide_atoms
-from pann.fitting.inflation import score_inflation
+from pann.fitting.inflation import score_inflation, weakness_inflation
 from pann.pipeline.clock import Clock
 from pann.pipeline.options import ChainOptions
 
@@ -90,9 +90,10 @@ def fit_atoms(
     final = result.model.replace(intensities=model.intensities) if per_element else result.model
     inflation = None
     if settings["inflate"] and final.covariance is not None:
-        inflation = score_inflation(Scene.of(series, result, surroundings["device"]), result.model)
-        wider = np.maximum(1.0, inflation / result.inflation)
-        final = final.replace(covariance=final.covariance * wider[:, None, None])
+        scene = Scene.of(series, result, surroundings["device"])
+        inflation = score_inflation(scene, result.model)
+        wider = np.maximum(1.0, inflation / result.inflation) * weakness_inflation(scene, result.model)
+        final = final.replace(covariance=np.asarray(final.covariance) * wider[:, None, None])
     validation = None
     if options.cross_validation is not None:
         with clock.step("cross-validate", f"without every {options.cross_validation}th image"):

@@ -7,7 +7,7 @@ from pann.core import AtomicModel, PointSpread, TiltSeries
 from pann.core.random import generator
 from pann.fitting import fit
 from pann.fitting.existence import Scene
-from pann.fitting.inflation import score_inflation
+from pann.fitting.inflation import SECOND_ORDER, WEAKEST, score_inflation, weakness_inflation
 from tests.fitting.fit_scene import dense_images, particle, series_of
 
 
@@ -47,3 +47,17 @@ def test_two_images_tell_nothing():
     pair = series.replace(images=series.images[:2], angles=series.angles[:2])
     result = fit(pair, AtomicModel(true), halo="fixed", covariance="none", progress=False)
     np.testing.assert_array_equal(score_inflation(Scene.of(pair, result), result.model), 1)
+
+
+def test_weak_atoms_get_wider_error_bars_and_bright_ones_none():
+    true = particle(12)
+    factors = []
+    for counts in (4.0, 40.0, 4000.0):
+        series = series_of(true, np.full(12, counts), size=36)
+        result = fit(series, AtomicModel(true), halo="fixed", fit_width=False, psf=PointSpread((0.4,)), progress=False)
+        factors.append(weakness_inflation(Scene.of(series, result), result.model))
+    weak, middle, bright = factors
+    assert np.all(weak > middle)
+    assert np.all(middle > bright)
+    assert bright == pytest.approx(1, abs=0.01)
+    assert weak.max() <= 1 + SECOND_ORDER / WEAKEST**2
