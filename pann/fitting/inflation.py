@@ -13,7 +13,7 @@ that are the same in every image remain unseen.
 
 A weak atom errs by more than the Cramér-Rao bound even when the model is right, since the likelihood is no parabola
 over the width of its error. The next order of the expansion (Barndorff-Nielsen and Cox, Inference and Asymptotics,
-1994) goes with the inverse square of the signal d, the intensity of the atom in standard deviations: variance 1 + c / d²
+1994) goes with the inverse square of the signal d, the intensity of an atom in standard deviations: variance 1 + c / d²
 in units of the bound, with c measured on simulated series.
 """
 
