@@ -37,7 +37,8 @@ types: $(STAMP) ## static types
 	$(BIN)/mypy
 
 unit: $(STAMP) ## tests, and the notebook
-	$(BIN)/python -m pytest tests
+	# two processes of one thread each: threads of several processes would fight for the cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
 
 format: $(STAMP) ## put the code in order
 	$(BIN)/ruff check --fix .

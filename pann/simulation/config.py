@@ -196,7 +196,8 @@ class SimulationConfig:
             cells = self.cells
             return cells[index % len(cells)]
         rng = generator(seed, "choice", index)
-        return Choice(*(str(rng.choice(list(getattr(self, axis)), p=self.weights[axis])) for axis in AXES))
+        structure, tilts, noise = (str(rng.choice(list(getattr(self, axis)), p=self.weights[axis])) for axis in AXES)
+        return Choice(structure, tilts, noise)
 
     def digest(self, seed: int, version: int) -> str:
         """Twelve hexadecimal digits that name the content of the data set."""
