@@ -61,9 +61,7 @@ def make_example(plan: Mapping[str, Any], seed: int, index: int) -> Example:
     """
     sample = sample_source(plan["simulation"], seed, plan.get("data_set"))(index)
     if sample.series.kind != "counts":
-        raise ConfigError(
-            f"{sample.series.name}: the refiner trains on counts: leave detector noise out"
-        )
+        raise ConfigError(f"{sample.series.name}: the refiner trains on counts: leave detector noise out")
     ranges = plan["reconstruction"]
     rng = generator(seed, "reconstruction", index)
     low, high = ranges["iterations"]
