@@ -45,7 +45,7 @@ def tiny_simulation() -> dict[str, Any]:
             }
         },
         "tilts": {"nine": {"kind": "single", "limit": 60, "n_tilts": 9}},
-        "noise": {"clean": {}},
+        "noise": {"clean": {"poisson": {"on": True}}},
         "microscope": {"set_ups": [[300e3, 25, 40, 95]], "source_sigma": 0.3},
         "dose": {"range": [25, 5000]},
         "tier": {"name": "linear"},
