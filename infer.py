@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pann.pipeline import register, run
-from pann.training import launch
+from pann.training.entry import launch
 
 if __name__ == "__main__":
     register()

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pann.training import fit, launch
+from pann.training.entry import launch
+from pann.training.fit import fit
 
 if __name__ == "__main__":
     launch(fit, Path(__file__).parent / "conf", "train")

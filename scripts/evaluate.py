@@ -6,20 +6,18 @@ python scripts/evaluate.py model=out/x/model.xyz truth=truth.xyz radius=1.0
 import json
 import math
 import sys
-from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from omegaconf import MISSING
 
 from pann.core import AtomicModel, ConfigError, PannError
 from pann.core.files import atomic_path
 from pann.io import read_atoms
 from pann.metrics import score, transform_axes
+from pann.training.words import options_from_words
 
 USER_ERROR = 2
 HELP = {
@@ -59,27 +57,11 @@ class Options:
 
 
 def parse(arguments: list[str]) -> Options:
-    """Options from `key=value` words; raises ConfigError for an unknown or missing key, or a value of another type."""
-    known = [item.name for item in fields(Options)]
-    merged = OmegaConf.structured(Options)
-    for word in arguments:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"{word!r} is not of the form key=value: the keys are {', '.join(known)}")
-        if key not in known:
-            near = get_close_matches(key, known, n=1, cutoff=0.5)
-            raise ConfigError(f"there is no key {key}: " + (f"did you mean {near[0]}?" if near else ", ".join(known)))
-        try:
-            merged = OmegaConf.merge(merged, OmegaConf.from_dotlist([word]))
-        except (OmegaConfBaseException, ValueError, YAMLError) as error:
-            raise ConfigError(f"{key}={value} cannot be read: expected {HELP[key]}") from error
-    for key in ("model", "truth"):
-        if OmegaConf.is_missing(merged, key):
-            raise ConfigError(f"{key}= is missing: {HELP[key]}")
-    values: Any = OmegaConf.to_container(merged)
-    if values["output"] is not None and Path(values["output"]).is_dir():
-        raise ConfigError(f"output={values['output']} is a folder: name a file in it")
-    return Options(**values)
+    """Options from `key=value` words; raises ConfigError where they make no sense."""
+    options = options_from_words(Options, arguments, HELP)
+    if options.output is not None and Path(options.output).is_dir():
+        raise ConfigError(f"output={options.output} is a folder: name a file in it")
+    return options
 
 
 def evaluate(options: Options) -> dict[str, Any]:

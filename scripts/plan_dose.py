@@ -5,16 +5,13 @@ python scripts/plan_dose.py model=particle.xyz pixel_size=0.4 tilt_limit=65 n_ti
 """
 
 import sys
-from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from omegaconf import MISSING
 
 from pann.core import AtomicModel, ConfigError, PannError
 from pann.core.elements import atomic_number, symbols
@@ -23,6 +20,7 @@ from pann.fitting.planning import Acquisition, Plan, plan_dose, plan_tilt_range
 from pann.io import read_angles, read_atoms
 from pann.report.plan_figure import plan_figure
 from pann.simulation import Microscope, atom_kernels, series_psf
+from pann.training.words import options_from_words
 
 USER_ERROR = 2
 TILT_LIMITS = (50, 60, 65, 70, 80, 90)
@@ -70,28 +68,6 @@ class Options:
 
 
 HELP["limits"] = "largest tilts [deg] of even schemes to compare"
-
-
-def parse(arguments: list[str]) -> Options:
-    """Options from `key=value` words; raises ConfigError for an unknown or missing key, or a value of another type."""
-    known = [item.name for item in fields(Options)]
-    merged = OmegaConf.structured(Options)
-    for word in arguments:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"{word!r} is not of the form key=value: the keys are {', '.join(known)}")
-        if key not in known:
-            near = get_close_matches(key, known, n=1, cutoff=0.5)
-            raise ConfigError(f"there is no key {key}: " + (f"did you mean {near[0]}?" if near else ", ".join(known)))
-        try:
-            merged = OmegaConf.merge(merged, OmegaConf.from_dotlist([word]))
-        except (OmegaConfBaseException, ValueError, YAMLError) as error:
-            raise ConfigError(f"{key}={value} cannot be read: expected {HELP[key]}") from error
-    for key in ("model", "pixel_size"):
-        if OmegaConf.is_missing(merged, key):
-            raise ConfigError(f"{key}= is missing: {HELP[key]}")
-    values: Any = OmegaConf.to_container(merged)
-    return Options(**values)
 
 
 def tilt_angles(options: Options) -> np.ndarray:
@@ -193,7 +169,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__ + "\n" + "\n".join(f"  {key + '=':<15}{text}" for key, text in HELP.items()))
         return 0
     try:
-        print(plan(parse(arguments)))
+        print(plan(options_from_words(Options, arguments, HELP)))
     except PannError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR

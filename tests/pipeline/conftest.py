@@ -72,7 +72,7 @@ def infer(
 ) -> Cli:
     """Run infer.py with the given options in `tmp_path`; returns its exit status and what it printed."""
     from pann.pipeline import register, run
-    from pann.training import launch
+    from pann.training.entry import launch
 
     def call(*options: str) -> tuple[int, str]:
         defaults = [f"input={workplace / 'series.h5'}", f"ckpt={workplace / 'ckpt'}", "elements=[Ni,Pt]"]

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -76,8 +77,8 @@ def test_a_margin_counts_the_inner_atoms(script: ModuleType, folder: Path, capsy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["radiuss=1"], "there is no key radiuss: did you mean radius?"),
-        (["qqq=1"], "there is no key qqq: model, truth"),
+        (["radiuss=1"], "there is no 'radiuss'; did you mean radius?"),
+        (["qqq=1"], "there is no 'qqq'; choose from model, truth"),
         (["radius"], "'radius' is not of the form key=value"),
         (["radius=far"], "radius=far cannot be read: expected matching radius"),
         (["radius=-1"], "radius is -1.0"),
@@ -111,7 +112,7 @@ def test_missing_files_are_asked_for(script: ModuleType, capsys: pytest.CaptureF
 def test_help_explains_every_key(script: ModuleType, capsys: pytest.CaptureFixture) -> None:
     assert script.main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert set(script.HELP) == {item.name for item in script.fields(script.Options)}
+    assert set(script.HELP) == {item.name for item in fields(script.Options)}
     assert all(f"  {key}=" in out for key in script.HELP)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from pann.core import CheckpointError, TiltSeries, Volume
 from pann.refiner import Refiner
-from pann.training import fit
+from pann.training.fit import fit
 from pann.training.checkpoints import read_checkpoint
 
 pytestmark = [

@@ -97,7 +97,9 @@ def _between_voxels(
         step = np.eye(3, dtype=np.int64)[axis]
         ends = [np.clip(peaks + sign * step, 0, np.array(field.shape) - 1) for sign in (-1, 1)]
         below, above = (field[tuple(end.T)] for end in ends)
-        usable = np.isfinite(below) & np.isfinite(above) & (below + above < 2 * top)
+        seen = np.isfinite(below) & np.isfinite(above)  # minus infinity lies outside what was searched
+        below, above = (np.where(seen, end, top) for end in (below, above))
+        usable = below + above < 2 * top
         slope = np.where(usable, above - below, 0.0)
         curvature = np.where(usable, below + above - 2 * top, -1.0)
         places[:, axis] -= slope / (2 * curvature)

@@ -1,0 +1,46 @@
+"""Options of a script from `key=value` words, for scripts too small for a configuration in files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from pann.core import ConfigError
+from pann.core.options import unknown_name
+
+Options = TypeVar("Options")
+
+
+def options_from_words(kind: type[Options], words: Sequence[str], meaning: Mapping[str, str]) -> Options:
+    """An instance of the dataclass `kind` from `words` such as ``radius=1.0``.
+
+    Parameters
+    ----------
+    kind : dataclass of typed fields; those whose default is OmegaConf's MISSING must be given.
+    words : the command line.
+    meaning : what each field is, for messages.
+
+    Raises
+    ------
+    ConfigError : an unknown or missing key, a word that is no pair, or a value of another type.
+    """
+    known = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
+    merged = OmegaConf.structured(kind)
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError(f"{word!r} is not of the form key=value: the keys are {', '.join(known)}")
+        if key not in known:
+            raise unknown_name("key", key, known)
+        try:
+            merged = OmegaConf.merge(merged, OmegaConf.from_dotlist([word]))
+        except (OmegaConfBaseException, ValueError, YAMLError) as error:
+            raise ConfigError(f"{key}={value} cannot be read: expected {meaning[key]}") from error
+    for key in known:
+        if OmegaConf.is_missing(merged, key):
+            raise ConfigError(f"{key}= is missing: {meaning[key]}")
+    values: Any = OmegaConf.to_container(merged)
+    return kind(**values)
