@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pann.core import AtomicModel, ConfigError, TiltSeries
 from pann.fitting.maximum_likelihood import fit
-from pann.fitting.prediction import expand
+from pann.fitting.prediction import expand, refuse_unpredicted
 from pann.fitting.result import FitResult
 
 FEWEST_IMAGES = 3
@@ -87,6 +87,7 @@ def cross_validate(
         )
     if not 1 <= folds <= every:
         raise ConfigError(f"cross-validation: folds is {folds}: expected 1 to every = {every}")
+    refuse_unpredicted(fit_options, "cross-validation", "angles", "surface", "saturation")
     extra = None if background_images is None else np.asarray(background_images, dtype=np.float32)
     options = dict(fit_options) | {"covariance": "none"}
     order = np.argsort(series.angles[:, 1], kind="stable")

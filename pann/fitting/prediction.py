@@ -1,13 +1,29 @@
 """The image model at given atoms: what a fit, or a plan, expects to see."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from pann.core import AtomicModel, InputError, PointSpread
+from pann.core import AtomicModel, ConfigError, InputError, PointSpread
 from pann.core.geometry import rotation_matrices
 from pann.fitting.image_model import Expansion, ImageModel
 from pann.fitting.parameters import Layout, State
+
+
+def refuse_unpredicted(options: Mapping[str, Any], what: str, *names: str) -> None:
+    """Raise ConfigError where a fit is to have terms, of those `names`, that `expand` does not know.
+
+    Parameters
+    ----------
+    options : of `pann.fitting.fit`.
+    what : needs the prediction, for the message.
+    """
+    for name in names:
+        if options.get(name):
+            raise ConfigError(f"fit.{name}={options[name]} and {what} do not go together: leave one of them out")
 
 
 def expand(

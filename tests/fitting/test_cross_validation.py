@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pann.core import AtomicModel, ConfigError
+from pann.core import AtomicModel, ConfigError, TiltSeries
 from pann.fitting.cross_validation import cross_validate
 from tests.fitting.fit_scene import displaced, particle, series_of
 
@@ -55,3 +55,10 @@ def test_what_cannot_be_set_aside_is_refused(scene, every, folds):
     true, series = scene
     with pytest.raises(ConfigError, match="expected"):
         cross_validate(series, AtomicModel(true), every=every, folds=folds, **OPTIONS)
+
+
+@pytest.mark.parametrize("option", [{"angles": True}, {"surface": 2}, {"saturation": True}])
+def test_terms_that_cannot_be_predicted_are_refused(option: dict[str, object]) -> None:
+    series = TiltSeries(np.eye(8)[None] + np.zeros((9, 1, 1)), np.arange(9), 0.4)
+    with pytest.raises(ConfigError, match="do not go together"):
+        cross_validate(series, AtomicModel([[0.0, 0.0, 0.0]], [78]), 3, **option)

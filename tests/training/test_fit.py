@@ -8,8 +8,8 @@ import torch
 
 from pann.core import CheckpointError, TiltSeries, Volume
 from pann.refiner import Refiner
-from pann.training.fit import fit
 from pann.training.checkpoints import read_checkpoint
+from pann.training.fit import fit
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning"),  # Lightning 2.6 with torch 2.13

@@ -14,8 +14,7 @@ from pann.simulation.datasets.checksums import is_intact, read_checksums, write_
 from pann.simulation.datasets.plan import Plan
 from pann.simulation.datasets.shard import Made, holds_all, make_shard
 
-
-WORKER_ENVIRONMENT = {name: 1 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+WORKER_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), 1)
 """Of local workers. Dask's own also makes the allocator give memory back at once, which here costs
 more than half of the speed."""
 
