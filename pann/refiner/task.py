@@ -5,17 +5,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pann.core import PointSpread
+from pann.refiner.cases import Case, case_of, gathered, mean_scores, xz_slice
 from pann.refiner.example import Prepared
 from pann.refiner.losses import RefinerLoss
 from pann.refiner.patches import PatchBatch
 from pann.refiner.reprojection import reprojection_deviance
-from pann.refiner.scoring import Trace, atom_scores, dose_label
+from pann.refiner.scoring import Trace, atom_scores
 from pann.refiner.tiling import refine_tiled
 
 
@@ -37,6 +39,12 @@ class RefinerTask(LightningModule):
     match_radius : [Å].
     dose_bins : edges [e/Å² per projection].
     tile, margin : see `pann.refiner.tiling.refine_tiled`.
+    slices : number of samples of a split whose central slice is kept in `pictures`; 0 keeps none.
+
+    Attributes
+    ----------
+    cases : the last validation's or test's table, a row for each sample, see `pann.refiner.cases`.
+    pictures : by sample, the slices (nx, nz) "input", "refined" and "target" of its middle.
     """
 
     def __init__(
@@ -52,6 +60,7 @@ class RefinerTask(LightningModule):
         dose_bins: list[float],
         tile: int,
         margin: int,
+        slices: int,
     ) -> None:
         super().__init__()
         self.net = net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -65,6 +74,9 @@ class RefinerTask(LightningModule):
         self.dose_bins = list(dose_bins)
         self.tile = tile
         self.margin = margin
+        self.slices = slices
+        self.cases: list[Case] = []
+        self.pictures: dict[str, dict[str, NDArray[np.float32]]] = {}
         self._baselines: dict[str, dict[str, float]] = {}
 
     def forward(self, batch: PatchBatch) -> Tensor:
@@ -105,31 +117,55 @@ class RefinerTask(LightningModule):
 
     def validation_step(self, prepared: Prepared, batch_idx: int) -> None:
         """Score one whole sample."""
-        self._evaluate(prepared, "val")
+        self._evaluate(prepared)
 
     def test_step(self, prepared: Prepared, batch_idx: int) -> None:
         """Score one whole sample."""
-        self._evaluate(prepared, "test")
+        self._evaluate(prepared)
 
-    def _evaluate(self, prepared: Prepared, split: str) -> None:
+    def on_validation_epoch_start(self) -> None:
+        """Begin a new table."""
+        self._clear()
+
+    def on_test_epoch_start(self) -> None:
+        """Begin a new table."""
+        self._clear()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over the table."""
+        self._finish("val", self.trainer.val_dataloaders)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the means over the table."""
+        self._finish("test", self.trainer.test_dataloaders)
+
+    def _clear(self) -> None:
+        self.cases.clear()
+        self.pictures.clear()
+
+    def _evaluate(self, prepared: Prepared) -> None:
         example = prepared.example
         values = np.asarray(example.values, np.float32)
+        target = prepared.target.astype(np.float32)
         refined = refine_tiled(
             self.net, values, prepared.pooled, prepared.acquisition, tile=self.tile, margin=self.margin
         )
         if example.name not in self._baselines:
             self._baselines[example.name] = atom_scores(values, example, self.trace, self.match_radius)
-        error = float(np.mean((refined - prepared.target.astype(np.float32)) ** 2))
-        self._log(f"{split}/mse", error)
-        label = dose_label(example.dose, self.dose_bins)
         ours = atom_scores(refined, example, self.trace, self.match_radius, self.threshold)
-        for kind, scores in (("input", self._baselines[example.name]), ("refined", ours)):
-            for name, value in scores.items():
-                self._log(f"{split}/{kind}/{name}", value)
-                self._log(f"{split}/{kind}/{label}/{name}", value)
+        scores = {"mse": float(np.mean((refined - target) ** 2))}
+        for kind, found in (("input", self._baselines[example.name]), ("refined", ours)):
+            scores |= {f"{kind}/{name}": value for name, value in found.items()}
+        self.cases.append(case_of(example, scores))
+        if len(self.pictures) < self.slices:
+            volumes = {"input": values, "refined": refined, "target": target}
+            self.pictures[example.name] = {name: xz_slice(volume) for name, volume in volumes.items()}
 
-    def _log(self, name: str, value: float) -> None:
-        self.log(name, value, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+    def _finish(self, split: str, loader: Any) -> None:
+        # Means are taken of the gathered table: a process that has no sample of some dose would log fewer names.
+        self.cases = gathered(self.cases, len(loader.dataset))
+        means = mean_scores(self.cases, self.dose_bins)
+        self.log_dict({f"{split}/{name}": value for name, value in means.items()}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with the scheduler stepped every step."""
