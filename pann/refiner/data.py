@@ -15,13 +15,14 @@ from pann.core import ConfigError
 from pann.refiner.cache import cache_folder, fill_cache, read_example, recipe
 from pann.refiner.example import Prepared
 from pann.refiner.net import STRIDE
-from pann.refiner.patches import EpochSampler, PatchBatch, PatchDataset
+from pann.refiner.patches import PatchDataset
+from pann.refiner.sampler import StepLoader, StepSampler
 
 SPLITS = ("train", "validation", "test")
 
 
 class WholeSamples(Dataset[Prepared]):
-    """Whole prepared examples, one at a time."""
+    """Whole prepared examples, one at a time, again from the first after the last."""
 
     def __init__(self, examples: list[Prepared]) -> None:
         self.examples = examples
@@ -30,7 +31,7 @@ class WholeSamples(Dataset[Prepared]):
         return len(self.examples)
 
     def __getitem__(self, index: int) -> Prepared:
-        return self.examples[index]
+        return self.examples[index % len(self.examples)]
 
 
 class RefinerData(LightningDataModule):
@@ -48,7 +49,7 @@ class RefinerData(LightningDataModule):
     sigma : width of the Gaussian atoms in the target [Å].
     global_size : edge of the pooled cube that the network reads.
     patch : edge of a patch [voxels], a multiple of `STRIDE`.
-    batch_size, steps_per_epoch : patches in a step, steps between two validations.
+    batch_size, steps_per_epoch : patches in a step of one process, steps between two validations.
     batch_seed : of the draw of patches.
     on_particle : share of patches near an atom.
     workers : processes that fill the cache.
@@ -128,10 +129,13 @@ class RefinerData(LightningDataModule):
             on_particle=self.on_particle,
         )
         loaders = {
-            "patches": DataLoader[PatchBatch](patches, batch_size=self.batch_size, sampler=EpochSampler(length)),
-            "whole": DataLoader(WholeSamples(self.examples["train"]), batch_size=None),
+            "patches": StepLoader(patches, batch_size=self.batch_size, sampler=self._sampler(self.batch_size)),
+            "whole": StepLoader(WholeSamples(self.examples["train"]), batch_size=None, sampler=self._sampler(1)),
         }
         return CombinedLoader(loaders, "max_size_cycle")
+
+    def _sampler(self, batch_size: int) -> StepSampler:
+        return StepSampler.of(self.trainer, self.steps_per_epoch, batch_size)
 
     def val_dataloader(self) -> DataLoader[Prepared]:
         """Whole validation samples."""

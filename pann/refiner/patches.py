@@ -1,12 +1,12 @@
 """Random patches of prepared examples."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from pann.core.geometry import position_to_index
 from pann.core.random import generator
@@ -81,21 +81,3 @@ class PatchDataset(Dataset[PatchBatch]):
         else:
             centre = rng.uniform(0, 1, size=3) * np.array(shape)
         return np.round(centre).astype(np.int64) - self.patch // 2
-
-
-class EpochSampler(Sampler[int]):
-    """Indices that go on where the last epoch ended: every epoch draws new patches, a resumed run the same."""
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.epoch * self.length, (self.epoch + 1) * self.length))

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pann.refiner.net import sample_at_place
-from pann.refiner.patches import EpochSampler, PatchDataset, crop, flip_place
+from pann.refiner.patches import PatchDataset, crop, flip_place
 from pann.refiner.target import gaussian_atoms
 
 
@@ -63,10 +63,3 @@ def test_a_patch_depends_on_seed_and_index_alone(prepared, patches):
     other = PatchDataset([prepared], seed=8, patch=16, length=3, on_particle=0.8)
     torch.testing.assert_close(again[41]["patch"], patches[41]["patch"])
     assert any(not torch.equal(other[i]["patch"], patches[i]["patch"]) for i in range(5))
-
-
-def test_epochs_continue_the_sequence():
-    sampler = EpochSampler(4)
-    assert list(sampler) == [0, 1, 2, 3]
-    sampler.set_epoch(3)
-    assert list(sampler) == [12, 13, 14, 15]
