@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from pann.core import ConfigError, PointSpread
+from pann.core import ConfigError, InputError, PointSpread
 from pann.core.files import atomic_path
 from pann.core.progress import progress_bar
 from pann.core.random import generator
@@ -21,8 +22,9 @@ from pann.refiner.example import Example
 from pann.refiner.target import relative_heights
 from pann.simulation.datasets import DataSet, sample_source
 from pann.tomography import reconstruct
+from pann.tomography.reconstruct import Method
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised when the content of the files changes its meaning, so that old ones are made anew."""
 
 
@@ -55,25 +57,15 @@ def cache_folder(cache: str | Path, plan: Mapping[str, Any]) -> Path:
 
 
 def make_example(plan: Mapping[str, Any], seed: int, index: int) -> Example:
-    """Simulate sample `index` of `seed`, reconstruct it with a point spread and a number of iterations at random.
+    """Simulate sample `index` of `seed`, reconstruct it by a method, a point spread and passes drawn at random.
 
     `plan` is a `recipe`. The reconstruction knows a single core and halo, as a user would guess them, not the truth.
     """
     sample = sample_source(plan["simulation"], seed, plan.get("data_set"))(index)
     if sample.series.kind != "counts":
         raise ConfigError(f"{sample.series.name}: the refiner trains on counts: leave detector noise out")
-    ranges = plan["reconstruction"]
-    rng = generator(seed, "reconstruction", index)
-    low, high = ranges["iterations"]
-    psf = PointSpread.core_and_halo(rng.uniform(*ranges["psf_sigma"]), halo_weight=rng.uniform(*ranges["halo_weight"]))
-    volume = reconstruct(
-        sample.series,
-        "poisson",
-        psf=psf,
-        iterations=int(rng.integers(low, high + 1)),
-        stop_ratio=None,
-        progress=False,
-    )
+    method, options = draw_reconstruction(plan["reconstruction"], generator(seed, "reconstruction", index))
+    volume = reconstruct(sample.series, method, stop_ratio=None, stall=None, progress=False, **options)
     canonical = to_canonical(volume, plan["voxel_size"])
     scattering = [sample.cross_sections[int(number)] for number in sample.truth.numbers]
     if sample.series.dose is None:
@@ -85,11 +77,35 @@ def make_example(plan: Mapping[str, Any], seed: int, index: int) -> Example:
         voxel_size=canonical.voxel_size,
         positions=sample.truth.positions,
         heights=relative_heights(scattering),
-        images=sample.series.images,
+        images=as_small_integers(sample.series.images),
         angles=sample.series.angles,
         pixel_size=sample.series.pixel_size,
         dose=sample.series.dose,
+        method=method,
+        iterations=options["iterations"],
     )
+
+
+def draw_reconstruction(recipes: Mapping[str, Any], rng: np.random.Generator) -> tuple[Method, dict[str, Any]]:
+    """A method and its options, as users choose them.
+
+    `recipes` has `methods`, the relative frequency of each; `iterations`, the range of each, drawn log-uniformly;
+    `psf_sigma` [Å] and `halo_weight`, ranges that all share.
+    """
+    weights = np.array(list(recipes["methods"].values()), dtype=float)
+    method = str(rng.choice(list(recipes["methods"]), p=weights / weights.sum()))
+    low, high = np.log(recipes["iterations"][method])
+    psf = PointSpread.core_and_halo(
+        rng.uniform(*recipes["psf_sigma"]), halo_weight=rng.uniform(*recipes["halo_weight"])
+    )
+    return method, {"iterations": round(float(np.exp(rng.uniform(low, high)))), "psf": psf}  # type: ignore[return-value]
+
+
+def as_small_integers(images: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Counts in two bytes; InputError where they do not fit."""
+    if images.max() > np.iinfo(np.uint16).max:
+        raise InputError(f"a pixel holds {images.max():.0f} counts: more than {np.iinfo(np.uint16).max} cannot be kept")
+    return images.astype(np.uint16)
 
 
 def write_example(path: Path, example: Example) -> None:

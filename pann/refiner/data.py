@@ -15,7 +15,7 @@ from pann.core import ConfigError
 from pann.refiner.cache import cache_folder, fill_cache, read_example, recipe
 from pann.refiner.example import Prepared
 from pann.refiner.net import STRIDE
-from pann.refiner.patches import PatchDataset
+from pann.refiner.patches import Curriculum, PatchDataset
 from pann.refiner.sampler import StepLoader, StepSampler
 
 SPLITS = ("train", "validation", "test")
@@ -44,7 +44,7 @@ class RefinerData(LightningDataModule):
     splits : number of samples in train, validation and test.
     simulation : see `pann.simulation.config.SimulationConfig`.
     data_set : folder of a data set whose samples are taken instead, split after split; None simulates.
-    reconstruction : ranges of iterations, psf_sigma [Å] and halo_weight, drawn for each sample.
+    reconstruction : what is drawn for each sample, see `pann.refiner.cache.draw_reconstruction`.
     voxel_size : canonical voxel [Å].
     sigma : width of the Gaussian atoms in the target [Å].
     global_size : edge of the pooled cube that the network reads.
@@ -52,6 +52,7 @@ class RefinerData(LightningDataModule):
     batch_size, steps_per_epoch : patches in a step of one process, steps between two validations.
     batch_seed : of the draw of patches.
     on_particle : share of patches near an atom.
+    curriculum : `dose` and `patches` of `pann.refiner.patches.Curriculum`; None for none.
     workers : processes that fill the cache.
     """
 
@@ -73,6 +74,7 @@ class RefinerData(LightningDataModule):
         on_particle: float,
         workers: int,
         data_set: str | None = None,
+        curriculum: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
         if patch % STRIDE:
@@ -96,6 +98,7 @@ class RefinerData(LightningDataModule):
         self.batch_seed = batch_seed
         self.on_particle = on_particle
         self.workers = workers
+        self.curriculum = None if curriculum is None else Curriculum(curriculum["dose"], int(curriculum["patches"]))
         self.examples: dict[str, list[Prepared]] = {}
 
     @property
@@ -127,6 +130,7 @@ class RefinerData(LightningDataModule):
             patch=self.patch,
             length=length,
             on_particle=self.on_particle,
+            curriculum=self.curriculum,
         )
         loaders = {
             "patches": StepLoader(patches, batch_size=self.batch_size, sampler=self._sampler(self.batch_size)),

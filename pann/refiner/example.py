@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pann.core import TiltSeries
-from pann.refiner.acquisition import acquisition_vector
+from pann.refiner.acquisition import acquisition_vector, counts_per_area
 from pann.refiner.canonical import PooledCube, pooled_cube
-from pann.refiner.target import gaussian_atoms
+from pann.refiner.target import CUTOFF, gaussian_atoms
 
 
 @dataclass(eq=False)
@@ -28,6 +28,7 @@ class Example:
     angles : (n_tilts, 3) Euler angles [deg].
     pixel_size : of the images [Å].
     dose : [e/Å² per projection].
+    method, iterations : how `values` was reconstructed.
     """
 
     name: str
@@ -36,15 +37,17 @@ class Example:
     voxel_size: float
     positions: NDArray[np.float64]
     heights: NDArray[np.float64]
-    images: NDArray[np.float32]
+    images: NDArray[np.uint16]
     angles: NDArray[np.float64]
     pixel_size: float
     dose: float
+    method: str
+    iterations: int
 
     @property
     def series(self) -> TiltSeries:
         """The measured series."""
-        return TiltSeries(self.images, self.angles, self.pixel_size, dose=self.dose, name=self.name)
+        return TiltSeries(self.images.astype(np.float32), self.angles, self.pixel_size, dose=self.dose, name=self.name)
 
 
 @dataclass(eq=False)
@@ -54,21 +57,44 @@ class Prepared:
     Attributes
     ----------
     example : the sample.
-    target : (nx, ny, nz) float16, see `pann.refiner.target`.
+    sigma : width of the Gaussian atoms in the target [Å], see `pann.refiner.target`.
     pooled : the whole volume in a small cube.
     acquisition : (6,) see `pann.refiner.acquisition`.
     """
 
     example: Example
-    target: NDArray[np.float16]
+    sigma: float
     pooled: PooledCube
     acquisition: NDArray[np.float32]
 
     @classmethod
     def of(cls, example: Example, sigma: float, global_size: int) -> Self:
         """Prepare `example` for atoms of width `sigma` [Å] and a pooled cube of edge `global_size`."""
-        shape = example.values.shape
-        target = gaussian_atoms(example.positions, example.heights, shape, example.voxel_size, sigma)
         pooled = pooled_cube(example.values.astype(np.float32), global_size)
         acquisition = acquisition_vector(example.series, pooled.factor * example.voxel_size)
-        return cls(example, target.astype(np.float16), pooled, acquisition)
+        return cls(example, sigma, pooled, acquisition)
+
+    @property
+    def counts(self) -> float:
+        """Electrons per Å² of an image where the object is."""
+        return counts_per_area(self.example.series)
+
+    @property
+    def lightest(self) -> float:
+        """Scattering power of the lightest atom over that of a mean one."""
+        return float(self.example.heights.min())
+
+    @property
+    def target(self) -> NDArray[np.float32]:
+        """What the network should answer, (nx, ny, nz)."""
+        example = self.example
+        return gaussian_atoms(example.positions, example.heights, example.values.shape, example.voxel_size, self.sigma)
+
+    def target_patch(self, start: NDArray[np.int64], size: int) -> NDArray[np.float32]:
+        """The cube of edge `size` [voxels] of the target from voxel `start`, computed for itself."""
+        example = self.example
+        shape = np.array(example.values.shape)
+        shift = (start + size // 2 - shape // 2) * example.voxel_size  # from the centre of the volume to the cube's
+        positions = example.positions - shift
+        near = np.all(np.abs(positions) < size * example.voxel_size / 2 + (CUTOFF + 1) * self.sigma, axis=1)
+        return gaussian_atoms(positions[near], example.heights[near], (size,) * 3, example.voxel_size, self.sigma)

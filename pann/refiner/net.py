@@ -4,13 +4,17 @@ No layer normalises over space: statistics of a tile would depend on where the t
 small instead (De and Smith, NeurIPS 2020), and the acquisition scales and shifts them (FiLM, Perez et al., AAAI 2018).
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, silu, softplus
 
+from pann.refiner.thresholds import UNTRAINED, Thresholds
+
 N_ACQUISITION = 6
 """Length of the vector that describes an acquisition, see `pann.refiner.acquisition`."""
-STRIDE = 4
+STRIDE = 8
 """Patches start and end at multiples of this many voxels."""
 INPUT_PEAK = 8.0
 """Usual height of an atom in the input, where the bulk has density 1."""
@@ -92,37 +96,101 @@ class GlobalBranch(nn.Module):
         return out
 
 
-class GlobalLocalResUNet(nn.Module):
+class Level(nn.Module):
+    """One resolution of the U-Net and everything coarser: encode, go down, come up, decode."""
+
+    def __init__(self, widths: Sequence[int], embedding: int, depth: int) -> None:
+        super().__init__()
+        self.encoder = Blocks(widths[0], embedding, depth)
+        self.below: Level | None = None
+        if len(widths) > 1:
+            self.down = nn.Conv3d(widths[0], widths[1], kernel_size=2, stride=2)
+            self.below = Level(widths[1:], embedding, depth)
+            self.up = nn.ConvTranspose3d(widths[1], widths[0], kernel_size=2, stride=2)
+            self.decoder = Blocks(widths[0], embedding, depth)
+
+    def forward(self, x: Tensor, acquisition: Tensor, context: Callable[[Tensor], Tensor]) -> Tensor:
+        """(b, widths[0], ...) and (b, embedding) -> (b, widths[0], ...).
+
+        `context` adds the global features to what arrives at the coarsest level.
+        """
+        if self.below is None:
+            deepest: Tensor = self.encoder(context(x), acquisition)
+            return deepest
+        fine = self.encoder(x, acquisition)
+        coarse = self.below(self.down(silu(fine)), acquisition, context)
+        out: Tensor = self.decoder(fine + self.up(silu(coarse)), acquisition)
+        return out
+
+
+class RefinerNet(nn.Module):
+    """What all refiner networks carry: the edge of the pooled cube they read, and the thresholds of their answers.
+
+    The thresholds lie among the buffers, so that they travel with the weights.
+    """
+
+    threshold_rows: Tensor
+
+    def __init__(self, global_size: int) -> None:
+        super().__init__()
+        self.global_size = global_size
+        self.register_buffer("threshold_rows", torch.tensor(UNTRAINED))
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """How high a peak must be to be an atom."""
+        return Thresholds.of_rows(self.threshold_rows)
+
+    @thresholds.setter
+    def thresholds(self, value: Thresholds) -> None:
+        self.threshold_rows.copy_(value.rows)
+
+
+class GlobalLocalResUNet(RefinerNet):
     """Global-local 3D residual U-Net.
 
-    The local branch folds 2³ voxels into channels, which keeps full resolution at an eighth of the cost, works at half
-    and quarter resolution, and unfolds again. The global features of the place enter at the coarsest level.
+    The local branch folds 2³ voxels into channels, which keeps full resolution at an eighth of the cost, works at
+    `levels` resolutions from half the full one down, and unfolds again. The global features of the place enter at the
+    coarsest of them.
 
     Parameters
     ----------
-    width : channels at half resolution; twice as many at quarter resolution.
+    width : channels at half resolution; the next levels have 2, 3, ... times as many.
     blocks : residual blocks at each level and side.
-    global_width : channels of the global branch.
-    global_size : edge of the cube into which the whole volume is pooled (see `pann.refiner.patches.pooled_cube`).
+    levels : resolutions, 2 (half and quarter) or 3 (an eighth too).
+    global_width : channels of the global branch; 0 leaves it out.
+    global_size : edge of the cube into which the whole volume is pooled (see `pann.refiner.canonical.pooled_cube`).
     embedding : length of the acquisition embedding.
+
+    Raises
+    ------
+    ValueError : more levels than `STRIDE` allows.
     """
 
-    def __init__(self, width: int, blocks: int, global_width: int, global_size: int, embedding: int) -> None:
-        super().__init__()
-        self.global_size = global_size
+    def __init__(
+        self, width: int, blocks: int, global_width: int, global_size: int, embedding: int, levels: int = 2
+    ) -> None:
+        super().__init__(global_size)
+        if not 1 <= levels <= STRIDE.bit_length() - 1:
+            raise ValueError(f"levels is {levels}: expected 1 to {STRIDE.bit_length() - 1}")
+        self.blocks, self.levels = blocks, levels
         self.embed = nn.Sequential(
             nn.Linear(N_ACQUISITION, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
         )
         self.fold = nn.Conv3d(2, width, kernel_size=2, stride=2)
-        self.encoder = Blocks(width, embedding, blocks)
-        self.down = nn.Conv3d(width, 2 * width, kernel_size=2, stride=2)
-        self.global_branch = GlobalBranch(global_width, embedding, 2 * width)
-        self.bottleneck = Blocks(2 * width, embedding, blocks)
-        self.up = nn.ConvTranspose3d(2 * width, width, kernel_size=2, stride=2)
-        self.decoder = Blocks(width, embedding, blocks)
+        self.local = Level([width * (k + 1) for k in range(levels)], embedding, blocks)
+        self.global_branch = GlobalBranch(global_width, embedding, levels * width) if global_width else None
         self.unfold = nn.ConvTranspose3d(width, width // 4, kernel_size=2, stride=2)
         self.head = nn.Sequential(conv3(width // 4 + 2, width // 4), nn.SiLU(), small(conv3(width // 4, 1)))
         self.filter = matched_filter()
+
+    @property
+    def reach(self) -> int:
+        """How far [voxels] an input can lie from an output that depends on it, through the local branch."""
+        convolutions = 2 * self.blocks  # of 3³ at each level and side
+        sides = [2] * (self.levels - 1) + [1]
+        at_levels = sum(side * convolutions * 2 ** (k + 1) for k, side in enumerate(sides))
+        return at_levels + 2 ** (self.levels + 1) + 2  # the folds, and the two convolutions of the head
 
     def forward(self, patch: Tensor, pooled: Tensor, place: Tensor, acquisition: Tensor) -> Tensor:
         """Refined density, non-negative.
@@ -140,11 +208,14 @@ class GlobalLocalResUNet(nn.Module):
         """
         embedding = self.embed(acquisition)
         read = torch.cat([torch.log1p(patch), patch / INPUT_PEAK], dim=1)
-        fine = self.encoder(self.fold(read), embedding)
-        coarse = self.down(silu(fine))
-        context = sample_at_place(self.global_branch(pooled, embedding), place, coarse.shape[2:])
-        coarse = self.bottleneck(coarse + context.to(coarse.dtype), embedding)
-        fine = self.decoder(fine + self.up(silu(coarse)), embedding)
+
+        def context(coarse: Tensor) -> Tensor:
+            if self.global_branch is None:
+                return coarse
+            features = self.global_branch(pooled, embedding)
+            return coarse + sample_at_place(features, place, coarse.shape[2:]).to(coarse.dtype)
+
+        fine = self.local(self.fold(read), embedding, context)
         full = torch.cat([silu(self.unfold(silu(fine))), read.to(fine.dtype)], dim=1)
         return softplus((self.filter(patch) + self.head(full)).float(), beta=SHARPNESS)
 

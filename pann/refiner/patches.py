@@ -1,6 +1,7 @@
 """Random patches of prepared examples."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -35,6 +36,25 @@ def flip_place(place: NDArray[np.float32], axes: Sequence[int]) -> NDArray[np.fl
     return out
 
 
+@dataclass(frozen=True)
+class Curriculum:
+    """Bright series first.
+
+    Attributes
+    ----------
+    dose : of the dimmest series at the start [e/Å² per projection].
+    patches : within so many patches it falls, at a constant rate of its logarithm, to the lowest dose there is.
+    """
+
+    dose: float
+    patches: int
+
+    def least_dose(self, index: int, lowest: float) -> float:
+        """Dose [e/Å² per projection] of the dimmest series that patch `index` may show."""
+        share = min(index / max(self.patches, 1), 1.0)
+        return float(self.dose ** (1 - share) * lowest**share) if self.dose > lowest else lowest
+
+
 class PatchDataset(Dataset[PatchBatch]):
     """Patches near atoms, mirrored at random along x, y and z.
 
@@ -42,21 +62,42 @@ class PatchDataset(Dataset[PatchBatch]):
     these survive a mirror (or a half turn, which is two mirrors) along the axes, but no other rotation.
 
     Patch `index` depends on the seed and the index alone.
+
+    Parameters
+    ----------
+    examples : to draw from.
+    seed : of the draw.
+    patch : edge [voxels].
+    length : patches in an epoch.
+    on_particle : share of patches near an atom.
+    curriculum : bright series first; None draws from all from the start.
     """
 
-    def __init__(self, examples: Sequence[Prepared], *, seed: int, patch: int, length: int, on_particle: float) -> None:
+    def __init__(
+        self,
+        examples: Sequence[Prepared],
+        *,
+        seed: int,
+        patch: int,
+        length: int,
+        on_particle: float,
+        curriculum: Curriculum | None = None,
+    ) -> None:
         self.examples = examples
         self.seed = seed
         self.patch = patch
         self.length = length
         self.on_particle = on_particle
+        self.curriculum = curriculum
+        self.brightest_first = sorted(range(len(examples)), key=lambda k: -examples[k].example.dose)
+        self.doses = -np.array([examples[k].example.dose for k in self.brightest_first])
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> PatchBatch:
         rng = generator(self.seed, "patch", index)
-        chosen = self.examples[int(rng.integers(len(self.examples)))]
+        chosen = self.examples[self.brightest_first[int(rng.integers(self._admitted(index)))]]
         start = self._start(chosen, rng)
         axes = tuple(axis for axis in range(3) if rng.random() < 0.5)
         place = chosen.pooled.place(start, start + self.patch)
@@ -66,11 +107,18 @@ class PatchDataset(Dataset[PatchBatch]):
 
         return {
             "patch": channel(crop(chosen.example.values, start, self.patch)),
-            "target": channel(crop(chosen.target, start, self.patch)),
+            "target": channel(chosen.target_patch(start, self.patch)),
             "pooled": channel(chosen.pooled.values),
             "place": torch.from_numpy(flip_place(place, axes)),
             "acquisition": torch.from_numpy(chosen.acquisition),
         }
+
+    def _admitted(self, index: int) -> int:
+        """How many of the brightest examples patch `index` may come from."""
+        if self.curriculum is None:
+            return len(self.examples)
+        least = self.curriculum.least_dose(index, float(-self.doses[-1]))
+        return max(1, int(np.searchsorted(self.doses, -least, side="right")))
 
     def _start(self, chosen: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
         shape = chosen.example.values.shape

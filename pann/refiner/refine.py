@@ -11,10 +11,11 @@ from scipy.ndimage import gaussian_filter
 from pann.core import CheckpointError, InputError, TiltSeries, Volume
 from pann.core.progress import progress_bar
 from pann.io.weights import load_weights
-from pann.refiner.acquisition import acquisition_vector
+from pann.refiner.acquisition import acquisition_vector, counts_per_area
 from pann.refiner.canonical import BULK_SMOOTHING, Canonical, PooledCube, pooled_cube, to_canonical
-from pann.refiner.net import GlobalLocalResUNet
-from pann.refiner.target import atom_threshold
+from pann.refiner.net import RefinerNet
+from pann.refiner.nets import network_of
+from pann.refiner.thresholds import peak_factor
 from pann.refiner.tiling import refine_tiled
 
 STAGE = "refiner"
@@ -36,7 +37,7 @@ class Refiner:
 
     def __init__(
         self,
-        net: GlobalLocalResUNet,
+        net: RefinerNet,
         voxel_size: float,
         sigma: float,
         card: dict[str, Any] | None = None,
@@ -55,7 +56,7 @@ class Refiner:
         """
         weights = load_weights(path, STAGE)
         try:
-            net = GlobalLocalResUNet(**weights.model)
+            net = network_of(weights.model)
             net.load_state_dict(weights.state, strict=True)
             data = weights.card["data"]
             voxel_size, sigma = float(data["recipe"]["voxel_size"]), float(data["sigma"])
@@ -115,17 +116,26 @@ class Refiner:
         return volume.replace(
             values=density * height,
             voxel_size=self.voxel_size,
-            metadata=volume.metadata | {"atom_height": height, "atom_sigma": self.sigma},
+            metadata=volume.metadata
+            | {"atom_height": height, "atom_sigma": self.sigma, "counts_per_area": counts_per_area(series)}
+            | {"thresholds": self.net.thresholds},
         )
 
 
-def refined_threshold(refined: Volume, smoothing: float) -> float:
-    """Threshold [unit of `refined`] with which to trace a refined volume, for the tracer's `smoothing` [Å]."""
-    try:
-        height, sigma = refined.metadata["atom_height"], refined.metadata["atom_sigma"]
-    except KeyError:
-        raise InputError(f"{refined.name}: not a volume that the refiner made, trace it with threshold=auto") from None
-    return atom_threshold(height, sigma, smoothing)
+def refined_threshold(refined: Volume, smoothing: float, lightest: float = 1.0) -> float:
+    """Threshold [unit of `refined`] with which to trace a refined volume.
+
+    Parameters
+    ----------
+    refined : what a `Refiner` gave.
+    smoothing : the tracer's [Å].
+    lightest : scattering power of the lightest candidate element over the mean of the candidates.
+    """
+    facts = refined.metadata
+    if "thresholds" not in facts:
+        raise InputError(f"{refined.name}: not a volume that the refiner made, trace it with threshold=auto")
+    share = facts["thresholds"].at(facts["counts_per_area"], lightest)
+    return float(share * facts["atom_height"] * peak_factor(smoothing, facts["atom_sigma"]))
 
 
 def flip_cube(pooled: PooledCube, axes: tuple[int, ...], shape: tuple[int, ...]) -> PooledCube:

@@ -7,28 +7,12 @@ from pann.core.geometry import position_to_index
 
 CUTOFF = 4.0
 """Radius, in standard deviations, beyond which an atom is left out of the sum: 3e-4 of its peak."""
-ATOM_SHARE = 0.3
-"""A maximum above this share of a mean atom's peak is an atom. The network answers with the mean of what the data
-allow, so atoms it is unsure of come out low. F1 on validation samples was best at 0.25 to 0.35."""
 
 
 def relative_heights(scattering: ArrayLike) -> NDArray[np.float64]:
     """Scattering powers (n,) divided by their mean over the particle: heights of the atoms in the target."""
     powers = np.asarray(scattering, dtype=np.float64)
     return powers / powers.mean()
-
-
-def atom_threshold(height: float, sigma: float, smoothing: float) -> float:
-    """Lowest peak of an atom in a refined volume, for `pann.tracing.trace`.
-
-    Parameters
-    ----------
-    height : peak of a mean atom [unit of the volume].
-    sigma : its width in the target [Å].
-    smoothing : Gaussian by which the tracer smooths before it looks for maxima [Å]; lowers peaks by
-        (1 + smoothing² / sigma²)^(3/2).
-    """
-    return ATOM_SHARE * height / (1 + (smoothing / sigma) ** 2) ** 1.5
 
 
 def gaussian_atoms(

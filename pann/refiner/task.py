@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from pann.core import PointSpread
+from pann.core import PointSpread, Volume
+from pann.metrics.matching import match
 from pann.refiner.cases import Case, case_of, gathered, mean_scores, xz_slice
 from pann.refiner.example import Prepared
 from pann.refiner.losses import RefinerLoss
+from pann.refiner.net import STRIDE, RefinerNet
 from pann.refiner.patches import PatchBatch
 from pann.refiner.reprojection import reprojection_deviance
 from pann.refiner.scoring import Trace, atom_scores
+from pann.refiner.thresholds import LOWEST_PEAK, Peaks, errors_at_best, fit_thresholds, peak_factor, peak_heights
 from pann.refiner.tiling import refine_tiled
 
 
@@ -29,13 +32,13 @@ class RefinerTask(LightningModule):
 
     Parameters
     ----------
-    net : the network.
+    net : the network; its thresholds are fitted to the validation split, see `calibrate`.
     optimizer, scheduler : partial constructors, called with the parameters and with the optimizer.
     loss : on patches.
     reprojection : weight of the Poisson deviance of the re-projected whole volume, `every` how many steps it is
         computed, and `psf_sigma` [Å], the blur of the images beyond the width of the target's atoms; weight 0 is off.
-    trace : volume -> atoms. The input is traced with its own threshold, the refined volume with `threshold`.
-    threshold : lowest peak of an atom in the refined volume, see `pann.refiner.target.atom_threshold`.
+    trace : volume -> atoms. The input is traced with its own threshold, the refined volume with the network's.
+    sigma : width of the target's atoms [Å].
     match_radius : [Å].
     dose_bins : edges [e/Å² per projection].
     tile, margin : see `pann.refiner.tiling.refine_tiled`.
@@ -49,13 +52,13 @@ class RefinerTask(LightningModule):
 
     def __init__(
         self,
-        net: nn.Module,
+        net: RefinerNet,
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[[Optimizer], LRScheduler],
         loss: RefinerLoss,
         reprojection: Mapping[str, float],
         trace: Trace,
-        threshold: float,
+        sigma: float,
         match_radius: float,
         dose_bins: list[float],
         tile: int,
@@ -69,7 +72,7 @@ class RefinerTask(LightningModule):
         self.loss = loss
         self.reprojection = dict(reprojection)
         self.trace = trace
-        self.threshold = threshold
+        self.sigma = sigma
         self.match_radius = match_radius
         self.dose_bins = list(dose_bins)
         self.tile = tile
@@ -77,6 +80,7 @@ class RefinerTask(LightningModule):
         self.slices = slices
         self.cases: list[Case] = []
         self.pictures: dict[str, dict[str, NDArray[np.float32]]] = {}
+        self._peaks: list[Peaks] = []
         self._baselines: dict[str, dict[str, float]] = {}
 
     def forward(self, batch: PatchBatch) -> Tensor:
@@ -88,7 +92,8 @@ class RefinerTask(LightningModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step on ``batch["patches"]``, and now and then on the whole sample ``batch["whole"]``."""
         patches: PatchBatch = batch["patches"]
-        terms = self.loss(self(patches), patches["target"])
+        tilt_limit = 90 * patches["acquisition"][:, 0]  # see pann.refiner.acquisition
+        terms = self.loss(self(patches), patches["target"], patches["patch"], tilt_limit)
         total = self.loss.total(terms)
         if self.reprojection["weight"] > 0 and self.global_step % int(self.reprojection["every"]) == 0:
             terms["reprojection"] = self.whole_volume_deviance(batch["whole"])
@@ -101,7 +106,7 @@ class RefinerTask(LightningModule):
         """Deviance of the counts of a whole sample from the projections of its refined volume, with gradients."""
         values = torch.as_tensor(np.asarray(prepared.example.values, np.float32), device=self.device)
         shape = np.array(values.shape)
-        size = shape // 8 * 8  # the network halves twice, blocks need no remainder; what is cut is vacuum
+        size = shape // STRIDE * STRIDE  # what is cut is vacuum
         start = (shape - size) // 2
         box = tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))
         batch = {
@@ -141,30 +146,61 @@ class RefinerTask(LightningModule):
 
     def _clear(self) -> None:
         self.cases.clear()
+        self._peaks.clear()
         self.pictures.clear()
 
     def _evaluate(self, prepared: Prepared) -> None:
         example = prepared.example
         values = np.asarray(example.values, np.float32)
-        target = prepared.target.astype(np.float32)
-        refined = refine_tiled(
-            self.net, values, prepared.pooled, prepared.acquisition, tile=self.tile, margin=self.margin
-        )
+        target, refined = prepared.target, self._refined(prepared)
         if example.name not in self._baselines:
             self._baselines[example.name] = atom_scores(values, example, self.trace, self.match_radius)
-        ours = atom_scores(refined, example, self.trace, self.match_radius, self.threshold)
+        threshold = self._threshold(prepared)
+        ours = atom_scores(refined, example, self.trace, self.match_radius, threshold)
         scores = {"mse": float(np.mean((refined - target) ** 2))}
         for kind, found in (("input", self._baselines[example.name]), ("refined", ours)):
             scores |= {f"{kind}/{name}": value for name, value in found.items()}
         self.cases.append(case_of(example, scores))
+        self._peaks.append(self._labelled(prepared, refined))
         if len(self.pictures) < self.slices:
             volumes = {"input": values, "refined": refined, "target": target}
             self.pictures[example.name] = {name: xz_slice(volume) for name, volume in volumes.items()}
+
+    def _refined(self, prepared: Prepared) -> NDArray[np.float32]:
+        values = np.asarray(prepared.example.values, np.float32)
+        return refine_tiled(self.net, values, prepared.pooled, prepared.acquisition, tile=self.tile, margin=self.margin)
+
+    def _threshold(self, prepared: Prepared) -> float:
+        """The tracer's threshold in the refined volume of a sample."""
+        share = self.net.thresholds.at(prepared.counts, prepared.lightest)
+        return share * peak_factor(self._smoothing, self.sigma)
+
+    @property
+    def _smoothing(self) -> float:
+        """The tracer's [Å]."""
+        return float(getattr(self.trace, "keywords", {}).get("smoothing", 0.0))
+
+    def _labelled(self, prepared: Prepared, refined: NDArray[np.float32]) -> Peaks:
+        example = prepared.example
+        volume = Volume(refined, example.voxel_size, name=example.name)
+        traced = self.trace(volume, threshold=LOWEST_PEAK * peak_factor(self._smoothing, self.sigma))
+        is_atom = np.zeros(len(traced), bool)
+        is_atom[match(traced.positions, example.positions, self.match_radius)[:, 0]] = True
+        heights = peak_heights(traced.positions, volume, self._smoothing, self.sigma)
+        return Peaks(prepared.counts, prepared.lightest, heights, is_atom, len(example.positions))
+
+    @torch.inference_mode()
+    def calibrate(self, samples: Iterable[Prepared]) -> None:
+        """Fit the network's thresholds to `samples`, those of the validation split."""
+        self.net.eval()
+        peaks = [self._labelled(prepared, self._refined(prepared)) for prepared in samples]
+        self.net.thresholds = fit_thresholds(peaks)
 
     def _finish(self, split: str, loader: Any) -> None:
         # Means are taken of the gathered table: a process that has no sample of some dose would log fewer names.
         self.cases = gathered(self.cases, len(loader.dataset))
         means = mean_scores(self.cases, self.dose_bins)
+        means["refined/errors"] = errors_at_best(self._peaks)
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:

@@ -1,0 +1,44 @@
+"""The predecessor, to compare with: a plain 3D U-Net on the reconstruction alone."""
+
+from collections.abc import Sequence
+
+import torch
+from monai.networks.nets import UNet
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from pann.refiner.net import INPUT_PEAK, SHARPNESS, STRIDE, RefinerNet
+
+
+class PlainUNet(RefinerNet):
+    """3D U-Net on Gaussian-atom targets, as Lee, Jeong and Yang used it (npj Comput. Mater. 7, 8 (2021)).
+
+    It reads what the `GlobalLocalResUNet` reads of a patch, and nothing of the whole particle or of the acquisition.
+
+    Parameters
+    ----------
+    channels : at each resolution, from half the full one down.
+    global_size : edge of the pooled cube, which it ignores.
+
+    Raises
+    ------
+    ValueError : more resolutions than `STRIDE` allows.
+    """
+
+    def __init__(self, channels: Sequence[int], global_size: int) -> None:
+        super().__init__(global_size)
+        if not 2 <= len(channels) <= STRIDE.bit_length():
+            raise ValueError(f"channels has {len(channels)} resolutions: expected 2 to {STRIDE.bit_length()}")
+        self.body = UNet(
+            spatial_dims=3,
+            in_channels=2,
+            out_channels=1,
+            channels=tuple(channels),
+            strides=(2,) * (len(channels) - 1),
+            norm="BATCH",
+        )
+
+    def forward(self, patch: Tensor, pooled: Tensor, place: Tensor, acquisition: Tensor) -> Tensor:
+        """Refined density, (b, 1, px, py, pz), non-negative; `pooled`, `place` and `acquisition` are not read."""
+        read = torch.cat([torch.log1p(patch), patch / INPUT_PEAK], dim=1)
+        return softplus(self.body(read).float(), beta=SHARPNESS)
