@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities.types import STEP_OUTPUT
 from torch import Tensor
 
 from pann.core import CheckpointError
@@ -22,6 +24,26 @@ class ConfigInCheckpoint(Callback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the configuration."""
         checkpoint[CONFIG_KEY] = self.config
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the best weights of a run that is continued in another folder too, where Lightning would begin anew."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best score and its file, unless that is gone."""
+        if Path(state_dict["best_model_path"]).is_file():
+            super().load_state_dict(state_dict | {"dirpath": self.dirpath})
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Written now and then for `resume=`, but not between an epoch and its validation, which Lightning would skip."""
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Any, batch_idx: int
+    ) -> None:
+        """Write it when it is due; after the last step of an epoch it waits for the next step."""
+        if not trainer.is_last_batch:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
 def read_checkpoint(path: str | Path, stage: str, model: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -35,6 +35,15 @@ SHRUNK = [
 ]
 """What makes the real configuration small: nothing else differs in a test."""
 
+LIGHTNING_WARNINGS = [
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning"),  # Lightning 2.6 with torch 2.13
+    pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
+    pytest.mark.filterwarnings("ignore:Experiment logs directory"),
+    pytest.mark.filterwarnings("ignore:Checkpoint directory"),
+    pytest.mark.filterwarnings("ignore:The dirpath has changed"),
+]
+"""Marks of tests that train: what Lightning says of tiny runs on its own account."""
+
 
 @pytest.fixture
 def configuration(repository: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path):

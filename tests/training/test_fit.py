@@ -10,14 +10,9 @@ from pann.core import CheckpointError, TiltSeries, Volume
 from pann.refiner import Refiner
 from pann.training.checkpoints import read_checkpoint
 from pann.training.fit import fit
+from tests.training.conftest import LIGHTNING_WARNINGS
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning"),  # Lightning 2.6 with torch 2.13
-    pytest.mark.filterwarnings("ignore:The '.*_dataloader' does not have many workers"),
-    pytest.mark.filterwarnings("ignore:Experiment logs directory"),
-    pytest.mark.filterwarnings("ignore:Checkpoint directory"),
-    pytest.mark.filterwarnings("ignore:The dirpath has changed"),
-]
+pytestmark = LIGHTNING_WARNINGS
 
 
 def losses(folder: Path) -> list[float]:
