@@ -1,0 +1,116 @@
+"""Settings of the network-free chain that lose the fewest atoms, on simulated particles of no test set.
+
+python scripts/tune_baseline.py "grid=[reconstruction.psf_sigma=0.4|0.6,tracing.smoothing=0.3|0.6]" output=out/tune
+python scripts/tune_baseline.py base=[tracing.smoothing=0.6] "grid=[existence.keep_rate=0.05|0.2]" stage=fit
+
+Every combination of the grid runs on the same counts: random particles of the training recipe with elements at will,
+imaged by the linear tier with shot noise alone, 21 or 27 tilts within ±65°. Rows are kept in OUTPUT/rows.csv and not
+computed again. Prints a Markdown table, the best settings first.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+
+from pann.core import ConfigError, PannError
+from pann.pipeline.evaluation import Arm, Pooled, RowFile, compare, simulated_cases
+from pann.pipeline.evaluation.arms import CONF
+from pann.pipeline.evaluation.compare import COLUMNS, KEY
+from pann.simulation import SimulationConfig
+from pann.training.generation import simulation_values
+from pann.training.words import options_from_words
+
+USER_ERROR = 2
+RECIPE = ("tilts=[sparse,single_65_5]", "noise=clean")
+HELP = {
+    "base": "options of infer.py that all settings share",
+    "grid": "options to vary, each key=value|value|...; existence=null leaves the tests out",
+    "stage": "trace or fit: where atoms are counted",
+    "particles": "number of random particles",
+    "atoms": "least and largest number of atoms",
+    "doses": "[e/Å² per projection]",
+    "seed": "of the particles",
+    "threads": "CPU threads; null: all cores",
+    "output": "folder of rows.csv",
+}
+
+
+@dataclass
+class Options:
+    """The keys of the command line; `HELP` says what each means."""
+
+    base: list[str] = field(default_factory=list)
+    grid: list[str] = field(default_factory=list)
+    stage: str = "trace"
+    particles: int = 6
+    atoms: list[int] = field(default_factory=lambda: [100, 400])
+    doses: list[float] = field(default_factory=lambda: [25.0, 50.0, 100.0, 200.0])
+    seed: int = 4242
+    threads: int | None = None
+    output: str = "out/tune_baseline"
+
+
+def settings(options: Options) -> list[Arm]:
+    """One arm for each combination of the grid."""
+    axes = []
+    for word in options.grid:
+        key, equals, values = word.partition("=")
+        if not equals or not values:
+            raise ConfigError(f"grid: {word!r} is not of the form key=value|value")
+        axes.append([f"{key}={value}" for value in values.split("|")])
+    chosen = [[*options.base, *combination] for combination in product(*axes)]
+    return [Arm(" ".join(words) or "defaults", tuple(words)) for words in chosen]
+
+
+def simulation(atoms: list[int]) -> SimulationConfig:
+    """The training recipe with particles of so many `atoms`."""
+    words = [*RECIPE, f"simulation.structures.default.n_atoms={atoms}"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return SimulationConfig.from_mapping(simulation_values(compose("simulate", words), CONF / "simulation"))
+
+
+def table(file: RowFile, arms: list[Arm], options: Options) -> str:
+    """Missed and false atoms per 100 true ones of every setting, the best first."""
+    head = ["settings", *(f"{dose:g} e/Å²" for dose in options.doses), "all", "inner", "surface", "RMSD [pm]"]
+    lines = []
+    for arm in arms:
+        rows = [row for row in file.rows if row["settings"] == arm.digest and row["stage"] == options.stage]
+        pooled = Pooled.of(rows)
+        by_dose = [Pooled.of([row for row in rows if float(row["dose"]) == dose]).wrong[0] for dose in options.doses]
+        own = [word for word in arm.overrides if word not in options.base]
+        cells = [" ".join(own) or "defaults", *(f"{value:.1f}" for value in (*by_dose, *pooled.wrong, pooled.rmsd_pm))]
+        lines.append((pooled.wrong[0], cells))
+    ordered = [cells for _, cells in sorted(lines, key=lambda line: line[0])]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *ordered))
+
+
+def tune(options: Options) -> str:
+    """Compute what is missing and return the table."""
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    arms = settings(options)
+    file = RowFile(Path(options.output) / "rows.csv", COLUMNS, KEY)
+    cases = simulated_cases(simulation(options.atoms), options.seed, options.particles, options.doses)
+    compare(cases, arms, file, [options.stage])
+    return table(file, arms, options)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the table; returns the exit status."""
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__ + "\n" + "\n".join(f"  {key + '=':<11}{text}" for key, text in HELP.items()))
+        return 0
+    try:
+        print(tune(options_from_words(Options, arguments, HELP)))
+    except PannError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
