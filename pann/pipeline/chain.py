@@ -26,8 +26,6 @@ LEAST_DISTANCE = 1.5
 """... and in Å, whatever the elements; peaks closer than that are not resolved."""
 WEAKEST_PEAK = 0.12
 """Weakest peak of the lightest element, as a share of what its scattering power gives beside the heaviest."""
-LIGHTEST_PEAK = 0.3
-"""Lowest share of the refined volume's threshold that light candidates may ask for; below it noise would pass."""
 CHOICE_ITERATIONS = 5
 
 
@@ -157,13 +155,13 @@ def _outside_training(series: TiltSeries, options: ChainOptions) -> str | None:
 
 def _refined_tracing(refined: Volume, tracing: dict[str, Any], options: ChainOptions) -> dict[str, Any]:
     """Tracing options for a refined volume: too little noise is left in it for a threshold from the histogram, but the
-    network's target says how high the mean atom is, and the candidates how much lower the lightest one.
+    network knows from validation how high the peaks of atoms are at this dose, given the lightest candidate.
     """
     settings = tracing | {"smoothing": options.refiner["smoothing"] if options.refiner else 0.0}
     if settings["threshold"] == "auto":
         powers = scattering_powers(options.elements) if options.elements else np.ones(1)
-        lightest = max(LIGHTEST_PEAK, float(powers.min() / powers.mean()))
-        settings["threshold"] = lightest * refined_threshold(refined, settings["smoothing"])
+        lightest = float(powers.min() / powers.mean())
+        settings["threshold"] = refined_threshold(refined, settings["smoothing"], lightest)
     return settings
 
 

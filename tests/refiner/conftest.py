@@ -30,8 +30,8 @@ def example(positions):
     density = gaussian_atoms(positions, heights, shape, VOXEL, SIGMA)
     angles = np.linspace(-60, 60, 9)
     projector = make_projector(angles, shape, shape[:2], pixel_size=VOXEL)
-    images = projector.forward(torch.from_numpy(density)).numpy() + 0.1
-    series = TiltSeries(images, angles, VOXEL, dose=100.0)
+    images = 200 * projector.forward(torch.from_numpy(density)).numpy() + 20
+    series = TiltSeries(np.round(images), angles, VOXEL, dose=100.0)
     return Example(
         name="atoms",
         values=gaussian_atoms(positions, 2 * heights, shape, VOXEL, 0.6).astype(np.float16),
@@ -39,10 +39,12 @@ def example(positions):
         voxel_size=VOXEL,
         positions=positions,
         heights=heights,
-        images=series.images,
+        images=series.images.astype(np.uint16),
         angles=series.angles,
         pixel_size=VOXEL,
         dose=100.0,
+        method="poisson",
+        iterations=10,
     )
 
 

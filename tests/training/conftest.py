@@ -20,6 +20,7 @@ SHRUNK = [
     "scheduler.warmup_steps=1",
     "data.splits={train: 2, validation: 1, test: 1}",
     "~data.simulation.structures.default",
+    "~data.simulation.structures.held_out",
     "+data.simulation.structures.small={sites: {kind: crystal, lattice: fcc}, n_atoms: [20, 25]}",
     "+data.simulation.structures.small.chemistry={kind: random, elements: [Pt, Ni]}",
     "data.simulation.tilts.wide.n_tilts=9",
@@ -27,7 +28,7 @@ SHRUNK = [
     "data.simulation.noise.mild.defocus.on=false",  # kernels out of focus take seconds to compute
     "data.simulation.margin=2.0",
     "data.simulation.pixel_size=[0.5, 0.5]",
-    "data.reconstruction.iterations=[2, 2]",
+    "data.reconstruction.iterations={poisson: [2, 2], resire: [2, 2], sirt: [2, 2]}",
     "data.patch=16",
     "data.steps_per_epoch=2",
     "task.tile=96",

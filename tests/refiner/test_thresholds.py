@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import torch
+
+from pann.core import Volume
+from pann.core.random import generator
+from pann.refiner.target import gaussian_atoms
+from pann.refiner.thresholds import (
+    KNOTS,
+    UNTRAINED,
+    Peaks,
+    Thresholds,
+    errors_at_best,
+    fit_thresholds,
+    peak_factor,
+    peak_heights,
+)
+
+
+def sample(counts, atoms_at, noise_at, lightest=1.0, seed=0):
+    """Atoms and noise with peaks about two heights."""
+    rng = generator(seed, "peaks")
+    heights = np.concatenate([rng.normal(atoms_at, 0.03, 60), rng.normal(noise_at, 0.03, 40)])
+    return Peaks(counts, lightest, heights, np.arange(100) < 60, 60)
+
+
+def test_errors_count_missed_and_false_atoms():
+    peaks = Peaks(1.0, 1.0, np.array([0.9, 0.5, 0.4, 0.2]), np.array([True, False, True, True]), 4)
+    assert peaks.errors(0.45) == pytest.approx((3 + 1) / 4)  # one of four found, one false
+    assert peaks.errors(0.1) == pytest.approx((1 + 1) / 4)
+    assert peaks.errors(1.0) == 1.0
+
+
+def test_fitted_thresholds_part_atoms_from_noise_at_every_count_level():
+    samples = [sample(10.0**k, 0.35 + 0.1 * k, 0.2 + 0.1 * k, seed=k) for k in range(4) for _ in range(3)]
+    fitted = fit_thresholds(samples)
+    for k in (0, 3):
+        assert 0.25 + 0.1 * k <= fitted.at(10.0**k) <= 0.35 + 0.1 * k
+    assert errors_at_best(samples) < 0.05
+
+
+def test_light_atoms_lower_the_threshold_only_where_that_pays():
+    bright = [sample(1000.0, 0.9 * light, 0.05, light, seed) for seed, light in enumerate([1.0, 0.7, 0.4, 0.4])]
+    assert fit_thresholds(bright).at(1000.0, 0.4) < 0.36
+    dim = [sample(1.0, 0.5, 0.35, light, seed) for seed, light in enumerate([1.0, 0.7, 0.4, 0.4])]
+    assert fit_thresholds(dim).at(1.0, 0.4) == pytest.approx(fit_thresholds(dim).at(1.0, 1.0))
+
+
+def test_thresholds_travel_with_the_network(net):
+    curve = Thresholds((0.0, 1.0, 2.0, 3.0), (0.5, 0.4, 0.3, 0.25), (0.0, 0.5, 1.0, 1.0))
+    net.thresholds = curve
+    rows = net.state_dict()["threshold_rows"]
+    assert rows.shape == (3, KNOTS)
+    torch.testing.assert_close(rows, curve.rows)
+    assert net.thresholds.at(100.0) == pytest.approx(0.3)
+    assert net.thresholds.at(1e-9) == pytest.approx(0.5)  # flat beyond the ends
+    assert Thresholds(*UNTRAINED).at(5.0, 0.5) == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.4])
+def test_heights_of_peaks_are_those_of_the_atoms_whatever_the_smoothing(smoothing):
+    positions = np.array([[0.13, -0.2, 0.05], [3.1, 0.4, -2.0]])
+    volume = Volume(gaussian_atoms(positions, [1.0, 0.5], (40, 40, 40), 0.4, 0.5), 0.4)
+    np.testing.assert_allclose(peak_heights(positions, volume, smoothing, 0.5), [1.0, 0.5], rtol=0.04)
+
+
+def test_smoothing_lowers_a_peak_by_the_ratio_of_the_volumes():
+    assert peak_factor(0.0, 0.5) == 1.0
+    assert peak_factor(0.5, 0.5) == pytest.approx(2**-1.5)
