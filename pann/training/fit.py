@@ -22,23 +22,23 @@ def fit(cfg: DictConfig) -> dict[str, float]:
     With `cfg.weights` nothing is trained: those weights are scored on the test split, into scores.json.
 
     The run folder receives config.yaml and run.json before the first step, metrics.csv, checkpoints/ (best.ckpt,
-    last.ckpt), and `<stage>.safetensors` with its card: the best averaged weights.
+    last.ckpt), and `<stage>.safetensors` with its card: the best averaged weights. Of several processes (`trainer`
+    with more devices or nodes) only the first writes.
 
     Returns
     -------
     The last validation metrics and, with `cfg.test`, those of the test, by name.
     """
-    folder = require_writable(cfg.output)
     config = plain(cfg)
     if cfg.resume is not None:
         read_checkpoint(cfg.resume, cfg.name, config["model"])
-    facts = write_run_record(folder, cfg)
-    seed_everything(cfg.seed, workers=True, verbose=False)
-    data: Any = instantiate(cfg.data)  # a LightningDataModule with `describe`
-    task: Any = instantiate(cfg.task)  # a LightningModule
     callbacks = [instantiate(node) for node in cfg.callbacks.values() if node is not None]
     loggers = [instantiate(node) for node in cfg.logger.values() if node is not None]
     trainer: Trainer = instantiate(cfg.trainer, callbacks=[*callbacks, ConfigInCheckpoint(config)], logger=loggers)
+    facts = write_run_record(require_writable(cfg.output), cfg) if trainer.is_global_zero else {}
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    data: Any = instantiate(cfg.data)  # a LightningDataModule with `describe`
+    task: Any = instantiate(cfg.task)  # a LightningModule
     if cfg.weights is not None:
         return score_weights(cfg, trainer, task, data)
     trainer.fit(task, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
@@ -57,7 +57,8 @@ def fit(cfg: DictConfig) -> dict[str, float]:
             "metrics": metrics,
             "run": facts,
         }
-        export_weights(folder / f"{cfg.name}.safetensors", cfg.name, config["model"], task.state_dict(), card)
+        path = Path(cfg.output) / f"{cfg.name}.safetensors"
+        export_weights(path, cfg.name, config["model"], task.state_dict(), card)
     return metrics
 
 

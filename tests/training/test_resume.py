@@ -28,7 +28,7 @@ OVERRIDES = [
 ]
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of the process."""
 
 
@@ -49,12 +49,13 @@ def killed(configuration, monkeypatch, after: int) -> None:
 
     def step(self, batch, batch_idx):
         if self.global_step == after:
-            raise Killed
+            raise KilledError
         return train(self, batch, batch_idx)
 
-    with monkeypatch.context() as patched, pytest.raises(Killed):
+    with monkeypatch.context() as patched:
         patched.setattr(RefinerTask, "training_step", step)
-        fit(configuration(*OVERRIDES, output="killed"))
+        with pytest.raises(KilledError):
+            fit(configuration(*OVERRIDES, output="killed"))
 
 
 def test_resumed_at_any_step_the_curve_and_the_weights_are_the_same(configuration, straight, tmp_path, monkeypatch):
