@@ -30,7 +30,7 @@ from pann.pipeline.evaluation import (
     with_refiner,
 )
 from pann.pipeline.evaluation.baseline import TUNED
-from pann.pipeline.evaluation.compare import COLUMNS, KEY
+from pann.pipeline.evaluation.comparison import COLUMNS, KEY
 from pann.training.words import options_from_words
 
 USER_ERROR = 2

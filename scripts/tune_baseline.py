@@ -19,7 +19,7 @@ from hydra import compose, initialize_config_dir
 from pann.core import ConfigError, PannError
 from pann.pipeline.evaluation import Arm, Pooled, RowFile, compare, simulated_cases
 from pann.pipeline.evaluation.arms import CONF
-from pann.pipeline.evaluation.compare import COLUMNS, KEY
+from pann.pipeline.evaluation.comparison import COLUMNS, KEY
 from pann.simulation import SimulationConfig
 from pann.training.generation import simulation_values
 from pann.training.words import options_from_words

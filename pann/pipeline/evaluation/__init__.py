@@ -2,7 +2,7 @@
 
 from pann.pipeline.evaluation.arms import NETWORK_FREE, Arm, network_free, with_refiner
 from pann.pipeline.evaluation.cases import Case, Scheme, Target, realism_cases, simulated_cases
-from pann.pipeline.evaluation.compare import compare
+from pann.pipeline.evaluation.comparison import compare
 from pann.pipeline.evaluation.rows import RowFile
 from pann.pipeline.evaluation.tables import Pooled, comparison_tables
 

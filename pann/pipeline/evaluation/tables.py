@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pann.pipeline.evaluation.arms import NETWORK_FREE
-from pann.pipeline.evaluation.compare import STAGES
+from pann.pipeline.evaluation.comparison import STAGES
 
 Row = Mapping[str, str]
 CASE = ("series", "every", "limit_deg", "dose", "seed")
@@ -81,7 +81,7 @@ def comparison_tables(rows: Sequence[Row], arms: Sequence[tuple[str, str]]) -> s
 
     Parameters
     ----------
-    rows : of `pann.pipeline.evaluation.compare`.
+    rows : of `pann.pipeline.evaluation.comparison`.
     arms : name and settings of each arm; the ratios are to the one called "network-free". Cases that one of the arms
         lacks are left out, so that all columns speak of the same counts.
     """
