@@ -4,10 +4,14 @@ Brünger, Nature 355, 472 (1992): part of the data is set aside, and a model tha
 that part fits noise. Here whole images are set aside, every k-th tilt, since neighbouring pixels of one image share
 atoms. One fit without them costs as much as the fit itself and each further fold as much again, hence `folds`.
 
-Of an image set aside nothing is fitted: its background and scale are interpolated between its neighbours in the
-series. A fit of p parameters to n pixels explains the noise of its own images better than that of others by some 2p/n
-of the deviance, even when the model is right (Akaike, IEEE Trans. Autom. Control 19, 716, 1974); a larger gap is
-overfitting. Of two models the one with the lower R-free is better, whatever their R-work.
+Of an image set aside nothing is fitted: its background, smooth or constant, and its scale are interpolated between its
+neighbours in the series; saturation, attenuation and widths are those of the whole series. Its angle must be known: the
+angle of one image says nothing of that of the next, so that a refined series would be compared with the nominal angle,
+whose error is larger than any overfitting, and an angle fitted to the image is no prediction of it.
+
+A fit of p parameters to n pixels explains the noise of its own images better than that of others by some 2p/n of the
+deviance, even when the model is right (Akaike, IEEE Trans. Autom. Control 19, 716, 1974); a larger gap is overfitting.
+Of two models the one with the lower R-free is better, whatever their R-work.
 """
 
 from dataclasses import dataclass
@@ -18,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pann.core import AtomicModel, ConfigError, TiltSeries
 from pann.fitting.maximum_likelihood import fit
-from pann.fitting.prediction import expand, refuse_unpredicted
+from pann.fitting.prediction import expand
 from pann.fitting.result import FitResult
 
 FEWEST_IMAGES = 3
@@ -87,7 +91,11 @@ def cross_validate(
         )
     if not 1 <= folds <= every:
         raise ConfigError(f"cross-validation: folds is {folds}: expected 1 to every = {every}")
-    refuse_unpredicted(fit_options, "cross-validation", "angles", "surface", "saturation")
+    if fit_options.get("angles"):
+        raise ConfigError(
+            "fit.angles=true and cross-validation do not go together: the refined angle of an image that is set aside "
+            "is not known; refine the angles first, and cross-validate the series that has them, with angles=false"
+        )
     extra = None if background_images is None else np.asarray(background_images, dtype=np.float32)
     options = dict(fit_options) | {"covariance": "none"}
     order = np.argsort(series.angles[:, 1], kind="stable")
@@ -113,7 +121,7 @@ def predict(
 ) -> NDArray[np.float32]:
     """Images that `result`, a fit to the others, expects where `aside` (n_tilts,) is true, (k, nx, ny).
 
-    Background and scale are interpolated in the tilt angle; shifts, which have no trend, are taken as zero.
+    Background, surface and scale are interpolated in the tilt angle; shifts, which have no trend, are taken as zero.
     """
     theta = series.angles[:, 1]
     known = np.flatnonzero(~aside)
@@ -121,7 +129,9 @@ def predict(
     place = np.cumsum(~aside) - 1
 
     def between(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.interp(theta[aside], theta[known], values[place[known]])
+        columns = values.reshape(len(values), -1)[place[known]].T
+        found = np.stack([np.interp(theta[aside], theta[known], column) for column in columns], axis=1)
+        return found.reshape(-1, *values.shape[1:])
 
     expansion = expand(
         result.model,
@@ -132,6 +142,10 @@ def predict(
         background=between(result.background),
         scales=between(result.scales),
         background_images=background_images,
+        surface=None if result.surface is None else between(result.surface),
+        saturation=result.saturation,
+        attenuation=result.attenuation,
+        element_widths=result.element_widths,
     )
     return expansion.images.cpu().numpy()
 

@@ -8,10 +8,12 @@ held. For a small model F is formed and inverted. For a large one each atom's ow
 adds is sampled (`pann.fitting.sampling`).
 """
 
+from math import sqrt
+
 import torch
 from torch import Tensor
 
-from pann.fitting.image_model import Expansion
+from pann.fitting.expansion import Expansion
 from pann.fitting.newton import SharedSlopes, atom_blocks, symmetric_inverse
 from pann.fitting.render import Renderer
 from pann.fitting.sampling import sampled_excess
@@ -98,7 +100,7 @@ def atom_information(expansion: Expansion, inverse_variance: Tensor) -> Tensor:
     the edge of the tiles that the core of an atom touches (see `Renderer.information`).
     """
     layout, model = expansion.layout, expansion.model
-    renderer = Renderer(expansion.centres, expansion.sigma, expansion.field, model.dtype, GRAM_TILE, cache=False)
+    renderer = Renderer(expansion.centres, expansion.widths, expansion.field, model.dtype, GRAM_TILE, cache=False)
     n, size = layout.n_atoms, layout.block
     result = torch.zeros((size * n) ** 2, dtype=torch.float64, device=inverse_variance.device)
     seen = expansion.saturated(expansion.saturated(inverse_variance))
@@ -124,25 +126,27 @@ def _slopes(expansion: Expansion, renderer: Renderer, chunk: Chunk, tilt: Tensor
     state, model = expansion.state, expansion.model
     by_x = by_y = plain = torch.zeros((), dtype=model.dtype, device=tilt.device)
     for ratio, weight in zip(state.ratios, state.weights, strict=True):
-        sigma = ratio * expansion.sigma
-        p = renderer.profiles(chunk, sigma)
+        blur = expansion.sigma * sqrt(ratio**2 - 1)
+        p = renderer.profiles(chunk, blur)
+        steep = weight / renderer.variances(chunk, blur)[..., None]
         plain = plain + weight * p.x[..., :, None] * p.y[..., None, :]
-        by_x = by_x + (weight / sigma**2) * (p.offset_x * p.x)[..., :, None] * p.y[..., None, :]
-        by_y = by_y + (weight / sigma**2) * p.x[..., :, None] * (p.offset_y * p.y)[..., None, :]
+        by_x = by_x + (steep * p.offset_x * p.x)[..., :, None] * p.y[..., None, :]
+        by_y = by_y + p.x[..., :, None] * (steep * p.offset_y * p.y)[..., None, :]
     amplitude = renderer.listed(expansion.amplitude)[chunk.sites][..., None, None]
-    view = (expansion.view / model.pixel_size).to(model.dtype)[tilt]
-    moves = [
-        amplitude * (view[:, 0, axis, None, None, None] * by_x + view[:, 1, axis, None, None, None] * by_y)
-        for axis in range(3)
-    ]
-    own = renderer.listed(state.scale[:, None] * expansion.own)[chunk.sites][..., None, None]
+    rows = expansion.rotations[:, :2] / model.pixel_size, -state.attenuation * expansion.rotations[:, 2:]
+    turned = torch.cat(rows, 1).to(model.dtype)[tilt][..., None, None, None]
+    moves = []
+    for axis in range(3):
+        move = turned[:, 0, axis] * by_x + turned[:, 1, axis] * by_y
+        moves.append(amplitude * (move + turned[:, 2, axis] * plain if state.attenuation else move))
+    own = renderer.listed(expansion.gain * expansion.own)[chunk.sites][..., None, None]
     moves.append(own * plain)
     return torch.stack(moves, 2)
 
 
 def _explained(expansion: Expansion, inverse_variance: Tensor, prior_precision: Tensor) -> Tensor:
     """Information that the shared parameters take from the atoms: F_as F_ss⁻¹ F_sa."""
-    layout, state = expansion.layout, expansion.state
+    layout = expansion.layout
     n, size = layout.n_atoms, layout.block
     slopes = SharedSlopes.of(expansion)
     first = layout.n_parameters - slopes.n_parameters
@@ -150,9 +154,8 @@ def _explained(expansion: Expansion, inverse_variance: Tensor, prior_precision: 
     cross = torch.zeros(slopes.n_parameters, n, 4, dtype=torch.float64, device=shared.device)
     for images, place in zip(slopes.images, slopes.places, strict=True):
         by_centre, by_amplitude, _ = expansion.pull(images * inverse_variance)
-        moves = torch.einsum("tij,tni->tnj", expansion.view, by_centre)
-        cross.index_add_(
-            0, place, torch.cat([moves, (expansion.own * state.scale[:, None] * by_amplitude)[..., None]], 2)
-        )
+        moves = expansion.by_position(by_centre, by_amplitude)
+        own = expansion.own * expansion.gain * by_amplitude
+        cross.index_add_(0, place, torch.cat([moves, own[..., None]], 2))
     rows = cross[..., :size].reshape(slopes.n_parameters, -1)
     return rows.T @ symmetric_inverse(shared) @ rows if len(rows) else rows.T @ rows

@@ -19,6 +19,8 @@ LEAST_FACTOR = 0.01
 """Smallest factor of an atom on the intensity of its element."""
 TURN_LIMIT = 0.02
 """Largest rotation of one image about one axis in one step [rad]."""
+ATTENUATION_LIMIT = 0.005
+"""Largest change of the attenuation in one step [1/Å]."""
 LEAST_REACH = 1e-3
 """Shortest limit of the steps of an atom [Å]."""
 REACH_GROWTH = 1.3
@@ -75,8 +77,9 @@ class Guard:
         parts = layout.split(shortened)
         length = parts["positions"].norm(dim=1, keepdim=True)
         parts["positions"] *= self.reach / torch.maximum(length, self.reach)
-        for kind in ("width", "halo_weight", "halo_ratio"):
+        for kind in ("width", "element_width", "halo_weight", "halo_ratio"):
             parts[kind].clamp_(-0.25, 0.25)
+        parts["attenuation"].clamp_(-ATTENUATION_LIMIT, ATTENUATION_LIMIT)
         parts["turns"].clamp_(-TURN_LIMIT, TURN_LIMIT)
         return shortened
 

@@ -54,8 +54,8 @@ def score_inflation(scene: Scene, model: AtomicModel) -> NDArray[np.float64]:
     if scene.series.n_tilts < 3:
         return np.ones(len(model))
     expansion = scene.expand(model)
-    by_centre, _, _ = expansion.pull(scene.score)
-    pulls = torch.einsum("tij,tni->tnj", expansion.view, by_centre)
+    by_centre, by_amplitude, _ = expansion.pull(scene.score)
+    pulls = expansion.by_position(by_centre, by_amplitude)
     inverse = symmetric_inverse(expansion.information(scene.inverse_variance)[:, :3, :3])
     squares = torch.einsum("tni,nij,tnj->n", pulls, inverse, pulls).cpu().numpy()
     own = squares / (3 * (1 - 3 / (2 * scene.series.n_tilts)))

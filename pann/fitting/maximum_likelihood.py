@@ -1,34 +1,23 @@
 """The fit: from a traced model to the most likely one, with error bars."""
 
 from dataclasses import replace
-from math import sqrt
 from typing import Literal, get_args
 
-import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pann.core import AtomicModel, ConfigError, PointSpread, TiltSeries
-from pann.core.units import PICOMETRES_PER_ANGSTROM
-from pann.fitting.fisher import position_covariance
-from pann.fitting.guards import Guard
-from pann.fitting.likelihood import GaussianNoise
-from pann.fitting.optimise import HaloPrior, Minimum
+from pann.fitting.assemble import assemble
+from pann.fitting.optimise import Minimum
 from pann.fitting.parameters import Layout, State
+from pann.fitting.priors import HaloPrior
 from pann.fitting.result import FitResult
-from pann.fitting.setup import layout_of, stage_of, starting_point
+from pann.fitting.setup import layout_of, priors_of, stage_of, starting_point
 from pann.fitting.stages import HaloTest, Stage, fit_with_halo
-from pann.fitting.turns import euler_angles
-from pann.metrics import r_factor, r_factor_per_tilt
 
 Intensities = Literal["element", "atom", "factor"]
 Background = Literal["image", "shared", "none"]
 Halo = Literal["auto", "free", "fixed"]
 Covariance = Literal["auto", "full", "blocks", "none"]
-WEAK_SHARE = 0.25
-"""An atom below this share of the median intensity is flagged as weak."""
-SIGNAL_SHARE = 0.05
-"""A pixel shows atoms where they give more than this share of the brightest pixel of the image."""
 
 
 def fit(
@@ -37,6 +26,11 @@ def fit(
     *,
     psf: PointSpread | None = None,
     fit_width: bool = True,
+    width_prior: float | None = 0.4,
+    width_prior_sd: float = 0.25,
+    unbiased_width: bool = True,
+    element_widths: bool = False,
+    element_width_sd: float = 0.1,
     halo: Halo = "auto",
     halo_prior: dict[str, float] | None = None,
     intensities: Intensities = "element",
@@ -44,6 +38,9 @@ def fit(
     background: Background = "image",
     surface: int = 0,
     saturation: bool = False,
+    attenuation: bool = False,
+    position_prior: ArrayLike | None = None,
+    prior_positions: ArrayLike | None = None,
     background_images: ArrayLike | None = None,
     scales: bool = False,
     shifts: bool = False,
@@ -69,6 +66,14 @@ def fit(
     model : start; positions may be wrong by about 0.5 Å.
     psf : point spread function to start from; found from the images when not given.
     fit_width : whether the width of the PSF is fitted.
+    width_prior, width_prior_sd : [Å] what the core of the PSF is expected to be, and the standard deviation of its
+        logarithm; None for no prior. A series of some hundred electrons overrules it.
+    unbiased_width : whether the width is corrected for the positions that are fitted beside it
+        (`pann.fitting.optimise.width_freedom`): by a few thousandths in a bright series; where a few electrons are all
+        that an atom has, it would else shrink until atoms explain single electrons.
+    element_widths : whether the core has a width of its own for each element (for all unknown atoms together), as
+        thermal motion and the elements' own profiles make it.
+    element_width_sd : standard deviation of the logarithm of these in units of the common width, before the fit.
     halo : "auto" adds a wider Gaussian to a PSF of one when the likelihood gains enough (BIC), and fits that of a PSF
         of two; "free" fits a halo in any case; "fixed" keeps the shape of the PSF as given, one Gaussian if none.
     halo_prior : weight, weight_sd, ratio, ratio_sd of `HaloPrior`; by default 0.18 ± 0.1 and 3 ± 15 %.
@@ -78,6 +83,12 @@ def fit(
     surface : order of the polynomial that is added to the background of each image, for a support film
         (`pann.fitting.surface`); 0 for none.
     saturation : whether the images saturate, L / (1 + β L) in place of the sum L of the atoms, with β ≥ 0 fitted.
+    attenuation : whether the intensity of an atom falls along the beam, exp(−α z) with z counted from the centre of
+        rotation; α of either sign is fitted (`pann.fitting.image_model`).
+    position_prior : standard deviation [Å] of the positions about `prior_positions` before the fit, one number, three
+        for x, y and z, or (n_atoms, 3); None for no prior. The fit is then the most probable model, biased towards
+        the prior, and its covariance that of the posterior: error bars are as good as the prior is true.
+    prior_positions : (n_atoms, 3) [Å] centres of that prior, NaN for an atom without one; those of `model` by default.
     background_images : (n_tilts, nx, ny) what is in the images but not in the model, such as the projection of the
         rest of an extended object; added as it is [image units].
     scales, shifts : whether each image has an intensity scale, a shift, of its own. The mean scale is held at 1, and
@@ -110,21 +121,34 @@ def fit(
         background=background,
         surface=surface,
         saturation=saturation,
+        attenuation=attenuation,
+        element_widths=element_widths,
         factors=intensities == "factor",
         scale=scales,
         shifts=shifts,
         turns=angles,
         width=fit_width,
     )
+    priors = priors_of(
+        model,
+        width_prior,
+        width_prior_sd,
+        unbiased_width,
+        position_prior,
+        prior_positions,
+        factor_sd,
+        element_width_sd,
+        device,
+    )
     stage = stage_of(
-        series, model, layout, background_images, max_shift, min_distance, max_iterations, device, progress, factor_sd
+        series, model, layout, background_images, max_shift, min_distance, max_iterations, device, progress, priors
     )
     state = starting_point(series, model, layout, stage, psf)
     before = stage.model(layout).at(state).images.cpu().numpy()
     minimum, test = _fit_stages(stage, layout, state, HaloPrior(**(halo_prior or {})), halo, tolerance)
     if covariance == "auto":
         covariance = "full" if len(model) < full_covariance_below else "blocks"
-    return _assemble(series, model, minimum, stage.guard, before, test, covariance, inflate)
+    return assemble(series, model, minimum, stage.guard, before, test, covariance, inflate)
 
 
 def _check_choices(**chosen: str) -> None:
@@ -148,68 +172,3 @@ def _fit_stages(
     else:
         prior = replace(prior, weight=state.weights[1], ratio=state.ratios[1])
     return stage.run(replace(layout, halo_weight=True, halo_ratio=True), state, prior, tolerance, "fit"), None
-
-
-def _assemble(
-    series: TiltSeries,
-    model: AtomicModel,
-    minimum: Minimum,
-    guard: Guard,
-    before: NDArray[np.float32],
-    test: HaloTest | None,
-    method: Covariance,
-    inflate: bool,
-) -> FitResult:
-    expansion, state, problem = minimum.expansion, minimum.state, minimum.problem
-    layout, noise, n_pixels = expansion.layout, problem.noise, problem.images.numel()
-    weights = noise.inverse_variance(expansion.images)
-    bright = expansion.atoms > SIGNAL_SHARE * expansion.atoms.amax((1, 2), keepdim=True)
-    squares = (weights * (problem.images - expansion.images) ** 2)[bright]
-    # the parameters are spread over the pixels that show atoms: nearly all of them belong to atoms
-    freedom = max(int(bright.sum()) - layout.n_parameters, 1)
-    chi2 = float(squares.sum(dtype=torch.float64)) / freedom
-    inflation = max(1.0, chi2) if inflate else 1.0
-    predicted = expansion.images.cpu().numpy()
-    background = state.background.cpu().numpy()
-    fitted = model.replace(
-        positions=state.positions.cpu().numpy(),
-        intensities=state.atom_intensity(layout.group).cpu().numpy(),
-        covariance=None,
-    )
-    bound = float("nan")
-    if method != "none":
-        precision, _ = problem.prior_terms(state)
-        covariance = position_covariance(expansion, weights, precision, method == "full", guard.max_shift)
-        variance = covariance.diagonal(dim1=1, dim2=2).sum(1)[minimum.seen]
-        bound = PICOMETRES_PER_ANGSTROM * sqrt(float(variance.mean())) if len(variance) else bound
-        fitted = fitted.replace(covariance=(inflation * covariance).cpu().numpy())
-    return FitResult(
-        model=fitted,
-        psf=state.psf,
-        background=background,
-        surface=None if state.surface is None else state.surface.cpu().numpy(),
-        saturation=state.saturation,
-        scales=state.scale.cpu().numpy(),
-        shifts=state.shifts.cpu().numpy(),
-        angles=euler_angles(expansion.rotations.cpu().numpy(), series.angles),
-        predicted=predicted,
-        r_factor_before=r_factor(series.images, before),
-        r_factor_per_tilt_before=r_factor_per_tilt(series.images, before),
-        r_factor_after=r_factor(series.images, predicted),
-        r_factor_signal=r_factor(series.images, predicted, background),
-        r_factor_per_tilt=r_factor_per_tilt(series.images, predicted),
-        bound_pm=bound,
-        bound_is_full=method == "full",
-        deviance=noise.deviance(problem.images, expansion.images),
-        n_pixels=n_pixels,
-        n_parameters=layout.n_parameters,
-        reduced_chi2=chi2,
-        inflation=inflation,
-        noise_sigma=noise.sigma if isinstance(noise, GaussianNoise) else None,
-        halo_gain=None if test is None else test.gain,
-        halo_needed=None if test is None else test.needed,
-        flags=guard.flags(layout, state, minimum.seen, WEAK_SHARE),
-        converged=minimum.converged,
-        iterations=minimum.iterations,
-        gradient_norm=minimum.gradient_norm,
-    )

@@ -13,7 +13,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from pann.fitting.image_model import Expansion
+from pann.fitting.expansion import Expansion
 from pann.fitting.parameters import Layout
 from pann.fitting.turns import gauge_free
 
@@ -54,8 +54,10 @@ def atom_blocks(expansion: Expansion, inverse_variance: Tensor, prior_precision:
     """Information (n_atoms, size, size) of the parameters of each atom, all others held, prior included."""
     layout = expansion.layout
     blocks = expansion.information(inverse_variance)[:, : layout.block, : layout.block]
+    known = layout.split(prior_precision)
+    blocks[:, :3, :3] += torch.diag_embed(known["positions"])
     if layout.factors:
-        blocks[:, 3, 3] += layout.split(prior_precision)["factor"]
+        blocks[:, 3, 3] += known["factor"]
     return blocks
 
 

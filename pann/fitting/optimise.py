@@ -8,66 +8,69 @@ import torch
 from torch import Tensor
 
 from pann.core.progress import progress_bar
+from pann.fitting.expansion import Expansion
 from pann.fitting.guards import Guard
-from pann.fitting.image_model import Expansion, ImageModel
+from pann.fitting.image_model import ImageModel
 from pann.fitting.likelihood import GaussianNoise, Noise
 from pann.fitting.newton import Constraint, Preconditioner, conjugate_gradients
 from pann.fitting.parameters import State
+from pann.fitting.priors import Priors
 
 FORCING = 0.1
 """Relative accuracy of each Gauss-Newton step: tighter costs products, looser costs steps."""
 MAX_PRODUCTS = 25
+START_ERROR = 0.5
+"""What is known of a position before any image is looked at [Å]: an error of the tracing that the fit should mend."""
 DAMPING = (1e-3, 1e-6, 1e4)
 """Levenberg-Marquardt damping in units of the preconditioner: first, least and most."""
 
 
 @dataclass(frozen=True)
-class HaloPrior:
-    """What is known of the halo before the fit (Gaussian in the weight and in the logarithm of the ratio).
-
-    A faint halo and the background are one and the same to a noisy series; this keeps them apart there and is
-    overruled by a bright one.
-    """
-
-    weight: float = 0.18
-    weight_sd: float = 0.1
-    ratio: float = 3.0
-    ratio_sd: float = 0.15
-
-
-@dataclass(frozen=True)
 class Problem:
-    """What is minimised: half the deviance of `images` plus half the squared normalised offsets from the prior."""
+    """What is minimised: half the deviance of `images` plus half the squared normalised offsets from the priors."""
 
     model: ImageModel
     images: Tensor
     noise: Noise
-    prior: HaloPrior | None = None
-    factor_sd: float | None = None
-    """Standard deviation of the factor of an atom about 1, where factors are free."""
+    priors: Priors
+    freedom: float = 0.0
+    """Coordinates of atoms that are fitted to the images; see `width_freedom`."""
 
     def prior_terms(self, state: State) -> tuple[Tensor, Tensor]:
-        """Precision and offset of every free parameter from the prior, (n_parameters,) each."""
-        layout = self.model.layout
-        precision = torch.zeros(layout.n_parameters, dtype=torch.float64, device=self.images.device)
-        offset = torch.zeros_like(precision)
-        precisions, offsets = layout.split(precision), layout.split(offset)
-        if layout.factors and self.factor_sd is not None:
-            precisions["factor"] += self.factor_sd**-2
-            offsets["factor"] += 0 if state.factor is None else state.factor - 1
-        if self.prior is not None:
-            if layout.halo_weight:
-                precisions["halo_weight"] += self.prior.weight_sd**-2
-                offsets["halo_weight"] += state.weights[1] - self.prior.weight
-            if layout.halo_ratio:
-                precisions["halo_ratio"] += self.prior.ratio_sd**-2
-                offsets["halo_ratio"] += log(state.ratios[1] / self.prior.ratio)
-        return precision, offset
+        """Precision and offset of every free parameter from the priors, (n_parameters,) each."""
+        return self.priors.terms(self.model.layout, state)
+
+    @property
+    def corrects_width(self) -> bool:
+        """Whether the width of the PSF is fitted without the bias that positions fitted beside it give it."""
+        return self.priors.unbiased_width and self.model.layout.width
 
     def objective(self, expansion: Expansion) -> float:
+        """What is minimised: `misfit`, and what makes the width unbiased."""
+        return self.misfit(expansion) - self.freedom * log(expansion.state.sigma)
+
+    def misfit(self, expansion: Expansion) -> float:
         """Half the deviance plus the penalty."""
         precision, offset = self.prior_terms(expansion.state)
         return 0.5 * (self.noise.deviance(self.images, expansion.images) + float((precision * offset**2).sum()))
+
+
+def width_freedom(blocks: Tensor, known: Tensor) -> float:
+    """Coordinates that the images, and not what is known before, decide: Σ tr F (F + P)⁻¹.
+
+    A width that is fitted together with positions is too narrow: every atom sits at the mean of its own electrons,
+    about which they scatter less than about the truth, as if n coordinates of 2 N electrons were missing (Neyman and
+    Scott, Econometrica 16, 1, 1948). With positions integrated out instead, the likelihood of the width has the factor
+    det(F + P)^(-1/2) (Laplace; Cox and Reid, J. R. Stat. Soc. B 49, 1, 1987), where F of positions falls as σ⁻². Half
+    the logarithm of the determinant thus falls with log σ at the rate returned here, and is taken as linear in it.
+
+    Parameters
+    ----------
+    blocks : (n_atoms, 3, 3) information F of the positions of each atom [1/Å²].
+    known : (n_atoms, 3) precision of their prior.
+    """
+    prior = torch.diag_embed(known + START_ERROR**-2)
+    return float(torch.linalg.solve(blocks + prior, blocks).diagonal(dim1=1, dim2=2).sum())
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,13 @@ def minimise(
             weights = problem.noise.inverse_variance(expansion.images)
             gradient = expansion.vjp(problem.noise.residual(problem.images, expansion.images)) + precision * offset
             preconditioner = Preconditioner(expansion, weights, precision)
-            seen = preconditioner.atoms[:, :3, :3].diagonal(dim1=1, dim2=2).amax(1) > 0
+            known = layout.split(precision)["positions"]
+            told = preconditioner.atoms[:, :3, :3] - torch.diag_embed(known)
+            seen = told.diagonal(dim1=1, dim2=2).amax(1) > 0
+            if problem.corrects_width:
+                problem = replace(problem, freedom=width_freedom(told, known))
+                value = problem.objective(expansion)
+                layout.split(gradient)["width"] -= problem.freedom
             constraint = Constraint(layout, expansion.rotations, guard.free(layout, expansion.state, gradient, seen))
             slope = constraint(gradient)
             norm = sqrt(max(float(slope @ preconditioner.solve(slope)), 0.0) / max(float(constraint.free.sum()), 1.0))

@@ -29,12 +29,14 @@ class State:
     scale : (n_tilts,) factor of the atoms' intensity in each image, mean 1.
     shifts : (n_tilts, 2) displacement of the atoms in each image [Å].
     sigma : width of the core of the PSF [Å].
+    widths : (n_kinds,) logarithm of the width of the core of each kind of atom in units of `sigma`; None for 0.
     ratios, weights : width of every Gaussian of the PSF in units of the core's, and its share; the core comes first.
     turns : (n_tilts, 3, 3) rotation of the particle in front of each image, after the nominal one; None for none.
     factor : (n_atoms,) factor of each atom on the intensity of its group; None for 1.
     surface : (n_tilts, n_terms) coefficients of the smooth background (`pann.fitting.surface`) [image units]; None for
         a flat one.
     saturation : β [1/image units] of what the detector sees, L / (1 + β L), where the atoms alone give L.
+    attenuation : α [1/Å] of the factor exp(−α z) of an atom at the height z along the beam.
     """
 
     positions: Tensor
@@ -49,6 +51,13 @@ class State:
     factor: Tensor | None = None
     surface: Tensor | None = None
     saturation: float = 0.0
+    attenuation: float = 0.0
+    widths: Tensor | None = None
+
+    def core_widths(self, kind: Tensor | None) -> Tensor:
+        """Width [Å] of the core of atoms of `kind` (n_atoms,), or of all where it is None: (n_atoms,) or ()."""
+        sigma = torch.tensor(self.sigma, dtype=torch.float64, device=self.positions.device)
+        return sigma if self.widths is None or kind is None else sigma * self.widths.exp()[kind]
 
     def atom_intensity(self, group: Tensor) -> Tensor:
         """Integrated intensity (n_atoms,) of atoms that belong to the `group` (n_atoms,)."""
@@ -75,8 +84,8 @@ class State:
 class Layout:
     """Which parameters are free, and where each lies in the vector of free parameters.
 
-    The order is positions, factor, intensity, background, surface, saturation, scale, shifts, turns, log sigma, halo
-    weight, log halo ratio.
+    The order is positions, factor, intensity, background, surface, saturation, attenuation, scale, shifts, turns, log
+    widths of kinds, log sigma, halo weight, log halo ratio.
 
     Attributes
     ----------
@@ -86,7 +95,9 @@ class Layout:
     scale, shifts, turns : whether each image has a free scale, a free shift, a free rotation.
     factors : whether each atom has a free factor on the intensity of its group; needs a prior.
     surface : order of a smooth background in each image, 0 for none.
-    saturation : whether β is free.
+    saturation, attenuation : whether β and α are free.
+    kind : (n_atoms,) kind of each atom, whose atoms share a width; None for one kind.
+    element_widths : whether the width of each kind is free; needs a prior, since a factor of all is `width`.
     width, halo_weight, halo_ratio : whether these are free; the halo's need a PSF of two Gaussians.
     """
 
@@ -102,10 +113,15 @@ class Layout:
     factors: bool = False
     surface: int = 0
     saturation: bool = False
+    attenuation: bool = False
+    kind: Tensor | None = None
+    element_widths: bool = False
     n_groups: int = field(init=False)
+    n_kinds: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_groups", int(self.group.max()) + 1)
+        object.__setattr__(self, "n_kinds", 0 if self.kind is None else int(self.kind.max()) + 1)
 
     @property
     def n_atoms(self) -> int:
@@ -133,9 +149,11 @@ class Layout:
             "background": backgrounds[self.background],
             "surface": self.n_tilts * n_terms(self.surface),
             "saturation": int(self.saturation),
+            "attenuation": int(self.attenuation),
             "scale": self.n_tilts * self.scale,
             "shifts": 2 * self.n_tilts * self.shifts,
             "turns": 3 * self.n_tilts * self.turns,
+            "element_width": self.n_kinds * self.element_widths,
             "width": int(self.width),
             "halo_weight": int(self.halo_weight),
             "halo_ratio": int(self.halo_ratio),
@@ -181,11 +199,13 @@ class Layout:
         if self.halo_ratio:
             ratio = exp(log(ratios[1]) + float(parts["halo_ratio"]))
             ratios = (1.0, min(max(ratio, HALO_RATIO_LIMITS[0]), HALO_RATIO_LIMITS[1]))
-        turns, factor, surface = state.turns, state.factor, state.surface
+        turns, factor, surface, widths = state.turns, state.factor, state.surface, state.widths
         if self.factors:
             factor = parts["factor"] + (1 if factor is None else factor)
         if self.surface:
             surface = parts["surface"] + (0 if surface is None else surface)
+        if self.element_widths:
+            widths = parts["element_width"] + (0 if widths is None else widths)
         if self.turns:
             turned = turn_matrices(parts["turns"])
             turns = turned if turns is None else turned @ turns
@@ -202,4 +222,6 @@ class Layout:
             factor=factor,
             surface=surface,
             saturation=max(state.saturation + float(parts["saturation"]), 0.0) if self.saturation else state.saturation,
+            attenuation=state.attenuation + (float(parts["attenuation"]) if self.attenuation else 0.0),
+            widths=widths,
         )

@@ -10,7 +10,7 @@ the atoms forward to the images (`jvp`) and pulls images back to the atoms (`vjp
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import pi, sqrt
+from math import pi
 
 import torch
 from torch import Tensor
@@ -25,9 +25,9 @@ FAR_AWAY = -1.0e3
 """Position [pixels] of the filler atom, whose profile is exactly zero in every tile."""
 
 
-def gaussian_profile(distance: Tensor, sigma: float) -> Tensor:
-    """One-dimensional Gaussian of unit sum at `distance` [pixels] from its centre."""
-    return torch.exp(distance * distance * (-0.5 / sigma**2)) * (1 / (sqrt(2 * pi) * sigma))
+def gaussian_profile(distance: Tensor, variance: Tensor) -> Tensor:
+    """One-dimensional Gaussian of unit sum and `variance` [pixels²] at `distance` [pixels] from its centre."""
+    return torch.exp(distance * distance * (-0.5 / variance)) * (2 * pi * variance).rsqrt()
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Profiles:
 
 
 class Renderer:
-    """Gaussian atoms of one width at fixed centres.
+    """Gaussian atoms at fixed centres.
 
     Parameters
     ----------
     centres : (n_tilts, n_atoms, 2) float64, position of every atom in every image [pixels]; pixel 0 is centred on 0.
-    sigma : standard deviation [pixels].
+    sigma : standard deviation [pixels] of all atoms, or (n_atoms,) of each.
     shape : (nx, ny) of the images.
     dtype : of the profiles and images; float32 is enough for likelihoods, float64 serves the tests.
     width : side of a tile [pixels]; the fastest for images by default.
@@ -62,34 +62,41 @@ class Renderer:
     def __init__(
         self,
         centres: Tensor,
-        sigma: float,
+        sigma: float | Tensor,
         shape: tuple[int, int],
         dtype: torch.dtype = torch.float32,
         width: int | None = None,
         cache: bool = True,
     ) -> None:
-        self.sigma = sigma
+        widths = torch.as_tensor(sigma, dtype=torch.float64, device=centres.device)
+        self.variance = (widths**2).expand(centres.shape[1])
+        """Of the profile of each atom, (n_atoms,) [pixels²]."""
         self.shape = shape
         self.dtype = dtype
         self.n_tilts, self.n_atoms = centres.shape[:2]
-        self.tiling: Tiling = build_tiling(centres, CUTOFF * sigma, shape, width)
+        self.tiling: Tiling = build_tiling(centres, CUTOFF * float(widths.max()), shape, width)
         filler = centres.new_full((1, 2), FAR_AWAY)
         self._centres = torch.cat([centres.reshape(-1, 2), filler])
+        self._variances = torch.cat([self.variance.repeat(self.n_tilts), self.variance.new_ones(1)])
         stored = 4 * sum(chunk.sites.numel() for chunk in self.tiling.chunks) * self.tiling.width
         self._cache: list[Profiles] | None = None
         if cache and stored <= CACHE_ELEMENTS:
             self._cache = [self.profiles(chunk) for chunk in self.tiling.chunks]
 
-    def profiles(self, chunk: Chunk, sigma: float | None = None) -> Profiles:
-        """Profiles of the atoms of `chunk`, of the renderer's width unless `sigma` [pixels] is given."""
-        tiling, sigma = self.tiling, self.sigma if sigma is None else sigma
+    def variances(self, chunk: Chunk, blur: float = 0.0) -> Tensor:
+        """Variance (g, m) [pixels²] of the profiles of the atoms of `chunk`, blurred by `blur` [pixels]."""
+        return (self._variances[chunk.sites] + blur**2).to(self.dtype)
+
+    def profiles(self, chunk: Chunk, blur: float = 0.0) -> Profiles:
+        """Profiles of the atoms of `chunk`, blurred by `blur` [pixels]."""
+        tiling, variance = self.tiling, self.variances(chunk, blur)[..., None]
         column = torch.div(chunk.tiles, tiling.grid[2], rounding_mode="floor") % tiling.grid[1]
         origin = torch.stack([column, chunk.tiles % tiling.grid[2]], dim=-1) * tiling.width
         # the difference of large numbers is taken in float64
         local = (self._centres[chunk.sites] - origin[:, None]).to(self.dtype)
         pixel = torch.arange(tiling.width, dtype=self.dtype, device=local.device)
         offset_x, offset_y = pixel - local[..., :1], pixel - local[..., 1:]
-        return Profiles(offset_x, offset_y, gaussian_profile(offset_x, sigma), gaussian_profile(offset_y, sigma))
+        return Profiles(offset_x, offset_y, gaussian_profile(offset_x, variance), gaussian_profile(offset_y, variance))
 
     def chunks(self) -> Iterator[tuple[Chunk, Profiles]]:
         """Every chunk with its profiles."""
@@ -117,7 +124,7 @@ class Renderer:
         amplitude: Tensor,
         shift: Tensor | None = None,
         d_amplitude: Tensor | None = None,
-        d_sigma: float = 0.0,
+        widen: Tensor | None = None,
     ) -> Tensor:
         """Change of the images to first order.
 
@@ -126,38 +133,38 @@ class Renderer:
         amplitude : (n_tilts, n_atoms), as in `render`.
         shift : (n_tilts, n_atoms, 2) change of the centres [pixels].
         d_amplitude : (n_tilts, n_atoms) change of the amplitudes.
-        d_sigma : change of the width [pixels].
+        widen : (n_atoms,) relative change of the widths.
         """
-        variance, tiles = self.sigma**2, self._blank()
-        weights = self.listed(amplitude)
-        zero = torch.zeros_like(weights)
-        shift_x = zero if shift is None else self.listed(amplitude * shift[..., 0]) / variance
-        shift_y = zero if shift is None else self.listed(amplitude * shift[..., 1]) / variance
+        variance, tiles = self.variance, self._blank()
+        zero = self.listed(torch.zeros_like(amplitude))
+        shift_x = zero if shift is None else self.listed(amplitude * shift[..., 0] / variance)
+        shift_y = zero if shift is None else self.listed(amplitude * shift[..., 1] / variance)
         change = zero if d_amplitude is None else self.listed(d_amplitude)
-        widen = weights * (d_sigma / self.sigma)
-        change = change - 2 * widen
+        spread = zero if widen is None else self.listed(amplitude * widen / variance)
+        if widen is not None:
+            change = change - 2 * self.listed(amplitude * widen)
         for chunk, p in self.chunks():
             sites = chunk.sites
             along_x, along_y = shift_x[sites][..., None] * p.offset_x, shift_y[sites][..., None] * p.offset_y
-            if d_sigma:
-                spread = (widen[sites] / variance)[..., None]
-                along_x = along_x + spread * p.offset_x**2
-                along_y = along_y + spread * p.offset_y**2
+            if widen is not None:
+                wider = spread[sites][..., None]
+                along_x = along_x + wider * p.offset_x**2
+                along_y = along_y + wider * p.offset_y**2
             left = torch.cat([(along_x + change[sites][..., None]) * p.x, p.x], dim=1)
             right = torch.cat([p.y, along_y * p.y], dim=1)
             tiles[chunk.tiles] = torch.bmm(left.transpose(1, 2), right)
         return self.tiling.join(tiles, self.shape)
 
-    def vjp(self, amplitude: Tensor, images: Tensor, with_sigma: bool = True) -> tuple[Tensor, Tensor, float]:
+    def vjp(self, amplitude: Tensor, images: Tensor, with_width: bool = True) -> tuple[Tensor, Tensor, Tensor]:
         """Transpose of `jvp`: the gradient of <`images`, render> by centres, amplitudes and width.
 
         Returns
         -------
         by_centre : (n_tilts, n_atoms, 2) float64 [1/pixel].
         by_amplitude : (n_tilts, n_atoms) float64.
-        by_sigma : float [1/pixel], zero unless `with_sigma`.
+        by_width : (n_atoms,) float64, by the logarithm of the widths; zero unless `with_width`.
         """
-        variance, tiles = self.sigma**2, self.tiling.split(images.to(self.dtype))
+        tiles = self.tiling.split(images.to(self.dtype))
         sums = torch.zeros(self.tiling.n_sites + 1, 4, dtype=torch.float64, device=tiles.device)
         for chunk, p in self.chunks():
             tile = tiles[chunk.tiles]
@@ -166,30 +173,30 @@ class Renderer:
             weighted_x = seen_x * p.offset_x
             weighted_y = seen_y * p.offset_y
             moments = [seen_x.sum(-1), weighted_x.sum(-1), weighted_y.sum(-1)]
-            if with_sigma:
+            if with_width:
                 moments.append((weighted_x * p.offset_x).sum(-1) + (weighted_y * p.offset_y).sum(-1))
             else:
                 moments.append(torch.zeros_like(moments[0]))
             sums.index_add_(0, chunk.sites.reshape(-1), torch.stack(moments, -1).reshape(-1, 4).double())
         by_site = sums[:-1].reshape(self.n_tilts, self.n_atoms, 4)
         weights = amplitude.double()
-        by_centre = weights[..., None] * by_site[..., 1:3] / variance
-        by_sigma = 0.0
-        if with_sigma:
-            by_sigma = float((weights * (by_site[..., 3] / variance - 2 * by_site[..., 0])).sum() / self.sigma)
-        return by_centre, by_site[..., 0], by_sigma
+        by_centre = weights[..., None] * by_site[..., 1:3] / self.variance[:, None]
+        by_width = torch.zeros_like(self.variance)
+        if with_width:
+            by_width = (weights * (by_site[..., 3] / self.variance - 2 * by_site[..., 0])).sum(0)
+        return by_centre, by_site[..., 0], by_width
 
-    def information(self, images: Tensor, sigmas: tuple[float, ...], weights: tuple[float, ...]) -> Tensor:
+    def information(self, images: Tensor, blurs: tuple[float, ...], weights: tuple[float, ...]) -> Tensor:
         """Fisher information of each atom in each image, for unit amplitude.
 
-        With D = (∂/∂x, ∂/∂y, 1) p of the profile p = Σₖ wₖ N(σₖ) of an atom and the inverse variance `images` of the
-        pixels, this is Σ_pixels images · D Dᵀ, taken over the tiles that the atom's core touches: beyond them the slope
-        of a halo adds less than 1e-3.
+        With D = (∂/∂x, ∂/∂y, 1) p of the profile p of an atom, a sum of blurred cores, and the inverse variance
+        `images` of the pixels, this is Σ_pixels images · D Dᵀ, taken over the tiles that the atom's core touches:
+        beyond them the slope of a halo adds less than 1e-3.
 
         Parameters
         ----------
         images : (n_tilts, nx, ny) inverse variance of every pixel.
-        sigmas, weights : the Gaussians of the profile [pixels] and their shares.
+        blurs, weights : the Gaussians of the profile, each a blur [pixels] of the core, and their shares.
 
         Returns
         -------
@@ -199,25 +206,28 @@ class Renderer:
         sums = torch.zeros(self.tiling.n_sites + 1, 6, dtype=torch.float64, device=tiles.device)
         for chunk, core in self.chunks():
             tile = tiles[chunk.tiles].transpose(1, 2)
-            parts = [core if sigma == self.sigma else self.profiles(chunk, sigma) for sigma in sigmas]
+            parts = [core if blur == 0 else self.profiles(chunk, blur) for blur in blurs]
+            precisions = [1 / self.variances(chunk, blur) for blur in blurs]
             total = torch.zeros(*chunk.sites.shape, 6, dtype=self.dtype, device=tiles.device)
-            for p, sigma_p, weight_p in zip(parts, sigmas, weights, strict=True):
-                for q, sigma_q, weight_q in zip(parts, sigmas, weights, strict=True):
-                    total += (weight_p * weight_q) * _moments(p, sigma_p, q, sigma_q, tile)
+            for p, by_p, weight_p in zip(parts, precisions, weights, strict=True):
+                for q, by_q, weight_q in zip(parts, precisions, weights, strict=True):
+                    total += (weight_p * weight_q) * _moments(p, by_p, q, by_q, tile)
             sums.index_add_(0, chunk.sites.reshape(-1), total.reshape(-1, 6).double())
         xx, xy, yy, xa, ya, aa = sums[:-1].reshape(self.n_tilts, self.n_atoms, 6).unbind(-1)
         rows = [torch.stack(row, -1) for row in ((xx, xy, xa), (xy, yy, ya), (xa, ya, aa))]
         return torch.stack(rows, -2)
 
 
-def _moments(p: Profiles, sigma_p: float, q: Profiles, sigma_q: float, tile: Tensor) -> Tensor:
-    """Σ tile · D_p D_qᵀ, the six entries xx, xy, yy, xa, ya, aa of its symmetric part, (g, m, 6)."""
+def _moments(p: Profiles, by_p: Tensor, q: Profiles, by_q: Tensor, tile: Tensor) -> Tensor:
+    """Σ tile · D_p D_qᵀ, the six entries xx, xy, yy, xa, ya, aa of its symmetric part, (g, m, 6).
+
+    The inverse variances of the two profiles are `by_p` and `by_q`, (g, m).
+    """
     x, y = p.x * q.x, p.y * q.y
     both_x, both_y = p.offset_x * x, p.offset_y * y
     plain = torch.bmm(y, tile)
     sloped = torch.bmm(both_y, tile)
     curved = torch.bmm(both_y * p.offset_y, tile)
-    by_p, by_q = 1 / sigma_p**2, 1 / sigma_q**2
     mean = (by_p + by_q) / 2
     entries = [
         (by_p * by_q) * (both_x * p.offset_x * plain).sum(-1),

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pann.core import AtomicModel, PointSpread
+from pann.core.elements import symbols
 from pann.fitting.guards import AtomFlag
 
 SCALARS = (
@@ -22,6 +23,7 @@ SCALARS = (
     "inflation",
     "noise_sigma",
     "saturation",
+    "attenuation",
     "halo_gain",
     "halo_needed",
     "converged",
@@ -43,6 +45,8 @@ class FitResult:
     surface : (n_tilts, n_terms) coefficients of the smooth part of the background (`pann.fitting.surface`) [image
         units]; None for a constant.
     saturation : β [1/image units] of L / (1 + β L); 0 where it was not fitted.
+    attenuation : α [1/Å] of exp(−α z), z the height of an atom along the beam; 0 where it was not fitted.
+    element_widths : width of the core of the PSF by atomic number [Å]; None where all elements share that of `psf`.
     scales : (n_tilts,) factor of the atoms' intensity in each image.
     shifts : (n_tilts, 2) displacement of the atoms in each image [Å].
     angles : (n_tilts, 3) Euler angles (phi, theta, psi) [deg] of the images; refined where they were free, up to one
@@ -53,6 +57,8 @@ class FitResult:
     r_factor_signal : Σ|I − P| / Σ|I − b|, the background taken off.
     r_factor_per_tilt_before, r_factor_per_tilt : (n_tilts,) R-factor of each image, before and after.
     bound_pm : Cramér-Rao bound on the 3D RMSD [pm] at the fitted model, before inflation; NaN where not asked for.
+        With a prior of the positions, the root mean square of the posterior instead.
+    position_precision : (n_atoms, 3) of that prior [1/Å²]; None without one.
     bound_is_full : whether the whole information matrix was inverted, not blocks with the rest sampled.
     deviance, n_pixels, n_parameters : of the final fit; the deviance per degree of freedom of counts is 1 only where
         they are not few.
@@ -70,6 +76,8 @@ class FitResult:
     background: NDArray[np.float64]
     surface: NDArray[np.float64] | None
     saturation: float
+    attenuation: float
+    element_widths: dict[int, float] | None
     scales: NDArray[np.float64]
     shifts: NDArray[np.float64]
     angles: NDArray[np.float64]
@@ -81,6 +89,7 @@ class FitResult:
     r_factor_per_tilt: NDArray[np.float64]
     bound_pm: float
     bound_is_full: bool
+    position_precision: NDArray[np.float64] | None
     deviance: float
     n_pixels: int
     n_parameters: int
@@ -98,4 +107,8 @@ class FitResult:
         """The scalars of the result as plain values, and how many atoms carry each flag."""
         flagged = {flag.name.lower(): int((self.flags & flag != 0).sum()) for flag in AtomFlag if flag and flag.name}
         psf = {"sigmas": list(self.psf.sigmas), "weights": list(self.psf.weights)}
-        return {**{name: getattr(self, name) for name in SCALARS}, "psf": psf, "flagged": flagged}
+        values = {**{name: getattr(self, name) for name in SCALARS}, "psf": psf, "flagged": flagged}
+        if self.element_widths is not None:
+            names = symbols(list(self.element_widths))
+            values["element_widths"] = dict(zip(names, self.element_widths.values(), strict=True))
+        return values

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pann.core.random import generator
-from pann.fitting.image_model import Expansion
+from pann.fitting.expansion import Expansion
 from pann.fitting.newton import Constraint, Preconditioner, conjugate_gradients
 from pann.fitting.turns import rigid_motions
 

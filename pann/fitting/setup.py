@@ -5,10 +5,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from pann.core import AtomicModel, InputError, PointSpread, TiltSeries
+from pann.core import AtomicModel, ConfigError, InputError, PointSpread, TiltSeries
 from pann.fitting.guards import Guard
 from pann.fitting.likelihood import GaussianNoise, PoissonNoise
 from pann.fitting.parameters import Layout, State
+from pann.fitting.priors import PositionPrior, Priors, WidthPrior
 from pann.fitting.stages import Stage
 from pann.fitting.start import first_guess
 
@@ -26,8 +27,59 @@ def layout_of(series: TiltSeries, model: AtomicModel, per_atom: bool, **free: bo
     """Layout with one intensity per atom, or one per element (atoms of unknown element share one)."""
     if not len(model):
         raise InputError(f"{model.name}: there are no atoms to fit: lower the threshold of the tracing")
-    group = np.arange(len(model)) if per_atom else np.unique(model.numbers, return_inverse=True)[1]
-    return Layout(torch.as_tensor(group), series.n_tilts, **free)  # type: ignore[arg-type]
+    kind = np.unique(model.numbers, return_inverse=True)[1]
+    group = np.arange(len(model)) if per_atom else kind
+    kinds = torch.as_tensor(kind) if free.get("element_widths") else None
+    return Layout(torch.as_tensor(group), series.n_tilts, kind=kinds, **free)  # type: ignore[arg-type]
+
+
+def priors_of(
+    model: AtomicModel,
+    width: float | None,
+    width_sd: float,
+    unbiased_width: bool,
+    positions: ArrayLike | None,
+    centre: ArrayLike | None,
+    factor_sd: float,
+    element_width_sd: float,
+    device: str,
+) -> Priors:
+    """Priors from the options of a fit, checked; the halo's is that of a stage.
+
+    Parameters
+    ----------
+    width, width_sd : [Å] of the core of the PSF, None for none, and the standard deviation of its logarithm.
+    unbiased_width : as in `Priors`.
+    positions : standard deviation [Å] of the positions, broadcast to (n_atoms, 3); None for none.
+    centre : (n_atoms, 3) [Å] what they are expected to be, NaN for an atom of which nothing is known; by default those
+        of `model`.
+    """
+    if width is not None and not (width > 0 and width_sd > 0):
+        raise ConfigError(f"fit.width_prior={width} ± {width_sd}: expected positive numbers, or null for no prior")
+    place = None
+    if positions is not None:
+        shape = model.positions.shape
+        spread = np.asarray(positions, dtype=np.float64)
+        if spread.shape not in ((), (3,), shape) or not np.all(spread > 0):
+            raise ConfigError(
+                f"fit.position_prior={positions}: expected a positive standard deviation [Å], three of them for x, y "
+                "and z, or null for no prior"
+            )
+        expected = np.asarray(model.positions if centre is None else centre, dtype=np.float64)
+        if expected.shape != shape:
+            raise InputError(f"fit: prior_positions have shape {expected.shape}, the atoms {shape}: give one per atom")
+        precision = np.where(np.isfinite(expected).all(1, keepdims=True), np.broadcast_to(spread**-2.0, shape), 0.0)
+        place = PositionPrior(
+            torch.tensor(np.nan_to_num(expected), device=device), torch.tensor(precision, device=device)
+        )
+    core = None if width is None else WidthPrior(width, width_sd)
+    return Priors(
+        width=core,
+        positions=place,
+        factor_sd=factor_sd,
+        element_width_sd=element_width_sd,
+        unbiased_width=unbiased_width,
+    )
 
 
 def starting_point(
@@ -46,7 +98,7 @@ def starting_point(
     )
     state = state if psf is None else state.with_psf(psf)
     relative = _relative_intensities(model, layout).to(device)
-    state = first_guess(stage.model(layout), stage.images, state, relative, search_width=psf is None)
+    state = first_guess(stage.model(layout), stage.images, state, relative, psf is None, stage.priors.width)
     stage.guard.intensity_floor = torch.full_like(state.intensity, RELATIVE_FLOOR * float(state.intensity.median()))
     return stage.guard.confine(state, state)
 
@@ -69,7 +121,7 @@ def stage_of(
     max_iterations: int,
     device: str,
     progress: bool,
-    factor_sd: float | None = None,
+    priors: Priors,
 ) -> Stage:
     """Images, noise and limits on `device`."""
     extra = None
@@ -98,5 +150,5 @@ def stage_of(
         guard=guard,
         max_iterations=max_iterations,
         progress=progress,
-        factor_sd=factor_sd,
+        priors=priors,
     )

@@ -9,8 +9,9 @@ from pann.core import PointSpread
 from pann.fitting.guards import Guard
 from pann.fitting.image_model import ImageModel
 from pann.fitting.likelihood import GaussianNoise, Noise
-from pann.fitting.optimise import HaloPrior, Minimum, Problem, minimise
+from pann.fitting.optimise import Minimum, Problem, minimise
 from pann.fitting.parameters import Layout, State
+from pann.fitting.priors import HaloPrior, Priors
 
 ROUGH = 0.3
 """Gradient norm, in standard errors, to which positions are taken before a halo is tried."""
@@ -30,19 +31,19 @@ class Stage:
     guard: Guard
     max_iterations: int
     progress: bool
-    factor_sd: float | None = None
+    priors: Priors
 
     def model(self, layout: Layout) -> ImageModel:
         """The image model with the parameters that `layout` sets free."""
         shape = (self.images.shape[1], self.images.shape[2])
         return ImageModel(self.rotations, shape, self.pixel_size, layout, self.extra)
 
-    def run(self, layout: Layout, state: State, prior: HaloPrior | None, tolerance: float, label: str) -> Minimum:
-        """Minimise over the parameters that `layout` sets free."""
+    def run(self, layout: Layout, state: State, halo: HaloPrior | None, tolerance: float, label: str) -> Minimum:
+        """Minimise over the parameters that `layout` sets free; `halo` is the prior of the halo, None without one."""
         model, noise = self.model(layout), self.noise
         if isinstance(noise, GaussianNoise):
             noise = GaussianNoise.estimate(self.images, model.at(state).images, layout.n_parameters)
-        problem = Problem(model, self.images, noise, prior, self.factor_sd)
+        problem = Problem(model, self.images, noise, replace(self.priors, halo=halo))
         return minimise(problem, state, self.guard, tolerance, self.max_iterations, label, self.progress)
 
 
@@ -95,4 +96,4 @@ def _deviance_fall(plain: Minimum, free: Minimum) -> float:
     before, after = plain.problem.noise, free.problem.noise
     if isinstance(before, GaussianNoise) and isinstance(after, GaussianNoise):
         return 2 * plain.problem.images.numel() * log(before.sigma / after.sigma)
-    return 2 * (plain.objective - free.objective)
+    return 2 * (plain.problem.misfit(plain.expansion) - free.problem.misfit(free.expansion))

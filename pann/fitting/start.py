@@ -1,6 +1,7 @@
 """A first guess of everything but the positions: width, intensities, background."""
 
 from dataclasses import replace
+from math import log
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from pann.core.errors import InputError
 from pann.fitting.image_model import ImageModel
 from pann.fitting.parameters import State
+from pann.fitting.priors import WidthPrior
 
 WIDTHS = tuple(0.2 * 1.25**k for k in range(9))
 """Core widths [Å] that are tried when the PSF is unknown: 0.2 to 1.2, in steps finer than the fit needs to converge."""
@@ -20,7 +22,14 @@ LEAST_SHARE = 0.1
 """Lowest intensity of a group at the start, as a share of the mean over all atoms."""
 
 
-def first_guess(model: ImageModel, images: Tensor, state: State, relative: Tensor, search_width: bool) -> State:
+def first_guess(
+    model: ImageModel,
+    images: Tensor,
+    state: State,
+    relative: Tensor,
+    search_width: bool,
+    prior: WidthPrior | None = None,
+) -> State:
     """`state` with intensities and backgrounds regressed on `images`, and the best of `WIDTHS` when asked.
 
     Parameters
@@ -29,6 +38,7 @@ def first_guess(model: ImageModel, images: Tensor, state: State, relative: Tenso
     state : holds the positions and the PSF.
     relative : (n_groups,) intensities relative to one another, used where every atom has its own.
     search_width : whether to choose the width of the core.
+    prior : of that width.
     """
     if search_width:
         n_tilts = model.layout.n_tilts
@@ -36,7 +46,11 @@ def first_guess(model: ImageModel, images: Tensor, state: State, relative: Tenso
         few, few_images = model.subset(chosen), images[chosen]
         least = LEAST_WIDTH * model.pixel_size
         widths = [width for width in WIDTHS if width > least] or [least]
-        misfits = [_regress(few, few_images, _blank(few, state, width), relative)[1] for width in widths]
+        misfits = [
+            few_images.numel() * log(_regress(few, few_images, _blank(few, state, width), relative)[1])
+            + (0.0 if prior is None else (prior.offset(width) / prior.log_sd) ** 2)
+            for width in widths
+        ]
         state = replace(state, sigma=widths[int(np.argmin(misfits))])
     return _regress(model, images, state, relative)[0]
 

@@ -6,6 +6,8 @@ with Legendre polynomials P over the field, x and y from −1 to 1: these are or
 correlate with one another or with the constant. An order of 2 bends, 3 is the most that atoms do not feel.
 """
 
+from math import isqrt
+
 import torch
 from numpy.polynomial.legendre import legvander
 from torch import Tensor
@@ -14,6 +16,11 @@ from torch import Tensor
 def n_terms(order: int) -> int:
     """Number of coefficients of one image, the constant not counted."""
     return (order + 1) * (order + 2) // 2 - 1
+
+
+def order_of(terms: int) -> int:
+    """Order of the surface of so many coefficients: the inverse of `n_terms`."""
+    return (isqrt(8 * terms + 9) - 3) // 2
 
 
 def surface_terms(shape: tuple[int, int], order: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -13,7 +13,7 @@ from pann.fitting.cross_validation import CrossValidation, cross_validate
 from pann.fitting.elements import ElementLimits, element_limits
 from pann.fitting.existence import Existence, Scene, decide_atoms
 from pann.fitting.inflation import score_inflation, weakness_inflation
-from pann.fitting.prediction import refuse_unpredicted
+from pann.fitting.widening import widened
 from pann.pipeline.clock import Clock
 from pann.pipeline.options import ChainOptions
 
@@ -62,9 +62,9 @@ def fit_atoms(
     notes: list[str] = []
     existence = limits = None
     if options.existence is not None:
-        refuse_unpredicted(settings, "existence tests (existence=null)", "surface", "saturation")
         with clock.step("existence", f"which of {len(model)} atoms the images ask for"):
             existence = decide_atoms(series, model, **_existence_options(options), **settings, **surroundings)
+        settings["prior_positions"] = existence.given_positions(model)
         model = existence.model
         settings["psf"] = existence.psf
         if existence.probe_held:
@@ -91,12 +91,11 @@ def fit_atoms(
     per_element = settings["intensities"] == "element"
     final = result.model.replace(intensities=model.intensities) if per_element else result.model
     inflation = None
-    simple = not (settings["surface"] or settings["saturation"])  # the images of the score know no such terms
-    if settings["inflate"] and simple and final.covariance is not None:
+    if settings["inflate"] and final.covariance is not None:
         scene = Scene.of(series, result, surroundings["device"])
         inflation = score_inflation(scene, result.model)
         wider = np.maximum(1.0, inflation / result.inflation) * weakness_inflation(scene, result.model)
-        final = final.replace(covariance=np.asarray(final.covariance) * wider[:, None, None])
+        final = final.replace(covariance=widened(np.asarray(final.covariance), wider, result.position_precision))
     validation = None
     if options.cross_validation is not None:
         with clock.step("cross-validate", f"without every {options.cross_validation}th image"):

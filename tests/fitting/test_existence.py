@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from pann.core import AtomicModel, ConfigError, PointSpread, TiltSeries
+from pann.core import AtomicModel, ConfigError, InputError, PointSpread, TiltSeries
 from pann.core.random import generator
 from pann.fitting import fit
 from pann.fitting.existence import Scene, decide_atoms, expected_maxima, noise_threshold, weigh_atoms
@@ -177,3 +177,55 @@ def test_rates_outside_their_range_are_refused(scene, option):
     true, series, _ = scene
     with pytest.raises(ConfigError, match="existence"):
         decide_atoms(series, AtomicModel(true), **option, **QUICK)
+
+
+def test_prior_odds_decide_where_the_images_hardly_do(scene):
+    """A planted atom stays if it is believed in, and a true one goes if it is not."""
+    true, series, _ = scene
+    far = np.array([[true[:, 0].max() + 2.4, 0.3, 0.2]])
+    start = AtomicModel(np.concatenate([true, far]))
+    told = np.zeros(31)
+    even = decide_atoms(series, start, log_odds=told, max_rounds=2, **QUICK).origin
+    told[[30, 7]] = 1e6, -1e6
+    found = decide_atoms(series, start, log_odds=told, max_rounds=2, **QUICK).origin
+    np.testing.assert_array_equal(even, np.arange(30))
+    assert 30 in found
+    assert 7 not in found
+    with pytest.raises(InputError, match="log_odds"):
+        decide_atoms(series, start, log_odds=np.zeros(3), **QUICK)
+
+
+def test_atoms_are_judged_through_saturation_attenuation_and_widths():
+    """Removal costs what a fit without the atom says, and planted and missing atoms are told, in a nonlinear series."""
+    true, numbers = particle(30), np.where(np.arange(30) % 2, 78, 28)
+    plain = series_of(true, np.full(30, 1.0), n_tilts=15, size=44)
+    state = fit(plain, AtomicModel(true, numbers), covariance="none", **QUICK)
+    light = AtomicModel(true, numbers, intensities=np.where(numbers == 78, 90.0, 60.0))
+    images = expand(
+        light,
+        state.psf.blurred(0.01),
+        plain.angles,
+        (44, 44),
+        0.4,
+        background=0.3,
+        saturation=0.02,
+        attenuation=0.008,
+        element_widths={28: 0.46, 78: 0.4},
+    ).images.numpy()
+    series = plain.replace(images=generator(8, "nonlinear").poisson(images))
+    terms = {"saturation": True, "attenuation": True, "element_widths": True} | QUICK
+    result = fit(series, AtomicModel(true, numbers), covariance="none", **terms)
+    model = result.model
+    evidence = weigh_atoms(Scene.of(series, result), model, [60.0, 90.0])
+    for atom in (0, 9):
+        rest = model.select(np.arange(30) != atom)
+        without = fit(series, rest, covariance="none", **terms)
+        cost = evidence.fixed[atom, int(numbers[atom] == 78)]
+        assert cost == pytest.approx(without.deviance - result.deviance, rel=0.3)
+    far = np.array([[true[:, 0].max() + 2.4, 0.3, 0.2]])
+    start = AtomicModel(np.concatenate([displaced(true, 0.05).positions[2:], far]), np.append(numbers[2:], 28))
+    found = decide_atoms(series, start, max_rounds=5, **terms)
+    assert found.removed == 1
+    assert found.added == 2
+    assert np.linalg.norm(found.model.positions[:, None] - true[None], axis=2).min(0).max() < 0.8
+    np.testing.assert_array_equal(np.isnan(found.given_positions(start)).any(1), found.origin < 0)

@@ -18,6 +18,7 @@ from tests.fitting.fit_scene import dense_images
 
 SHAPE, PIXEL = (36, 30), 0.35
 N_ATOMS, N_TILTS = 7, 4
+KIND = torch.tensor([0, 1, 0, 1, 1, 0, 2])
 KINDS = [
     "positions",
     "intensity",
@@ -28,6 +29,8 @@ KINDS = [
     "factor",
     "surface",
     "saturation",
+    "attenuation",
+    "element_width",
     "width",
     "halo_weight",
     "halo_ratio",
@@ -37,7 +40,8 @@ KINDS = [
 def scene(per_atom: bool = False, reach: float = 4.0) -> tuple[ImageModel, State, np.ndarray]:
     rng = generator(3, "scene")
     group = torch.arange(N_ATOMS) if per_atom else torch.tensor([0, 1, 0, 1, 1, 0, 0])
-    layout = Layout(group, N_TILTS, "image", True, True, True, True, True, True, not per_atom, 2, True)
+    free = dict.fromkeys(("scale", "shifts", "halo_weight", "halo_ratio", "turns", "saturation", "attenuation"), True)
+    layout = Layout(group, N_TILTS, factors=not per_atom, surface=2, kind=KIND, element_widths=True, **free)
     angles = rng.uniform(-60, 60, (N_TILTS, 3))
     state = State(
         positions=torch.tensor(rng.uniform(-reach, reach, (N_ATOMS, 3))),
@@ -49,6 +53,8 @@ def scene(per_atom: bool = False, reach: float = 4.0) -> tuple[ImageModel, State
         factor=None if per_atom else torch.tensor(rng.uniform(0.9, 1.1, N_ATOMS)),
         surface=torch.tensor(rng.normal(scale=0.2, size=(N_TILTS, 5))),
         saturation=2e-3,
+        attenuation=0.02,
+        widths=torch.tensor([0.0, 0.1, -0.15], dtype=torch.float64),
     ).with_psf(PointSpread.core_and_halo(0.42, 0.2, 2.8))
     model = ImageModel(torch.tensor(rotation_matrices(angles)), SHAPE, PIXEL, layout, dtype=torch.float64)
     return model, state, angles
@@ -66,7 +72,7 @@ def random_step(layout: Layout, kind: str | None = None) -> torch.Tensor:
 def test_images_equal_dense_gaussians(reach):
     model, state, angles = scene(reach=reach)
     state = replace(state, scale=torch.ones(N_TILTS), shifts=torch.zeros(N_TILTS, 2), background=torch.zeros(N_TILTS))
-    state = replace(state, surface=None, saturation=0.0)
+    state = replace(state, surface=None, saturation=0.0, attenuation=0.0, widths=None)
     intensity = state.atom_intensity(model.layout.group).numpy()
     expected = dense_images(state.positions.numpy(), intensity, angles, SHAPE, PIXEL, state.psf)
     assert np.abs(model.at(state).images.numpy() - expected).max() < 2e-3 * expected.max()
@@ -74,6 +80,7 @@ def test_images_equal_dense_gaussians(reach):
 
 def test_each_atom_adds_its_intensity():
     model, state, _ = scene(reach=2.0)
+    state = replace(state, attenuation=0.0)
     total = model.at(state).core.sum((1, 2))
     expected = state.scale * state.atom_intensity(model.layout.group).sum()
     torch.testing.assert_close(total, expected, rtol=2e-4, atol=0)
@@ -109,10 +116,10 @@ def test_renderer_gradient_equals_autograd():
     dense = torch.einsum("tn,tnx,tny->txy", amplitude, along_x, along_y) / (2 * torch.pi * sigma**2)
     (dense * images).sum().backward()
     renderer = Renderer(centres.detach(), 1.3, (30, 28), torch.float64)
-    by_centre, by_amplitude, by_sigma = renderer.vjp(amplitude.detach(), images)
+    by_centre, by_amplitude, by_width = renderer.vjp(amplitude.detach(), images)
     torch.testing.assert_close(by_centre, centres.grad, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(by_amplitude, amplitude.grad, rtol=1e-3, atol=1e-4)
-    assert by_sigma == pytest.approx(float(sigma.grad), rel=1e-3, abs=1e-3)
+    assert float(by_width.sum()) / 1.3 == pytest.approx(float(sigma.grad), rel=1e-3, abs=1e-3)
 
 
 @pytest.mark.parametrize("width", [8, 16, 40])

@@ -59,6 +59,43 @@ def test_saturation_is_found_and_a_linear_series_has_none(scene):
     assert fit(straight, start, saturation=True, halo="fixed", progress=False).saturation < 0.08 * beta
 
 
+def test_each_element_has_a_width_of_its_own():
+    true, numbers = particle(40), np.where(np.arange(40) % 2, 78, 13)
+    series = series_of(true, np.full(40, 1.0), size=52)
+    images = sum(
+        dense_images(true[numbers == z], np.full(20, h), series.angles, (52, 52), 0.4, PointSpread((width,)))
+        for z, h, width in ((78, 900.0, 0.38), (13, 450.0, 0.46))
+    )
+    series = series.replace(images=generator(6, "widths").poisson(1 + images))
+    start = displaced(true, 0.05).replace(numbers=numbers)
+    options = {"halo": "fixed", "progress": False}
+    common, apart = (fit(series, start, element_widths=free, **options) for free in (False, True))
+    assert common.element_widths is None
+    assert apart.element_widths == {13: pytest.approx(0.46, rel=0.02), 78: pytest.approx(0.38, rel=0.02)}
+    assert apart.deviance < common.deviance - 100
+    assert rmsd_pm(apart.model.positions, true) < 1.2 * apart.bound_pm
+    assert apart.summary()["element_widths"]["Al"] == apart.element_widths[13]
+
+
+def test_attenuation_along_the_beam_is_found_and_none_where_there_is_none(scene):
+    true, plain = scene
+    alpha = 0.01
+    faded = np.stack(
+        [
+            dense_images(true, 900 * np.exp(-alpha * (true @ turn[2])), [theta], (SIZE, SIZE), 0.4, PointSpread((0.4,)))
+            for turn, theta in zip(plain.rotations, plain.angles, strict=True)
+        ]
+    )[:, 0]
+    series = plain.replace(images=generator(7, "faded").poisson(1 + faded))
+    start = displaced(true, 0.05)
+    options = {"halo": "fixed", "progress": False}
+    result = fit(series, start, attenuation=True, **options)
+    assert result.attenuation == pytest.approx(alpha, abs=0.001)
+    assert result.deviance < fit(series, start, **options).deviance - 20
+    assert rmsd_pm(result.model.positions, true) < 1.2 * result.bound_pm
+    assert abs(fit(plain, start, attenuation=True, **options).attenuation) < 0.003
+
+
 def test_factors_follow_the_atoms_as_far_as_their_prior_lets_them(scene):
     true, _ = scene
     factors = 1 + 0.1 * generator(3, "factors").normal(size=N)

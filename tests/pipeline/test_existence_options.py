@@ -17,7 +17,7 @@ def test_the_configuration_holds_the_defaults_of_the_tests(repository: Path) -> 
     assert options.pop("new_distance") is None
     parameters = inspect.signature(decide_atoms).parameters
     assert options == {name: parameters[name].default for name in options}
-    fixed = {"series", "model", "new_distance", "background_images", "device", "progress", "fit_options"}
+    fixed = {"series", "model", "new_distance", "log_odds", "background_images", "device", "progress", "fit_options"}
     assert set(options) == set(parameters) - fixed
 
 

@@ -22,9 +22,19 @@ def intensities_by_element(model: AtomicModel) -> tuple[NDArray[np.int64], list[
     return kinds, [float(value) for value in np.asarray(model.intensities)[first]]
 
 
-def failing(model: AtomicModel, evidence: Evidence, level: float) -> NDArray[np.bool_]:
-    """Atoms without enough evidence, (n_atoms,): the weakest of each neighbourhood."""
-    short = np.minimum(evidence.level - level, evidence.best)
+def failing(
+    model: AtomicModel, evidence: Evidence, level: float, log_odds: NDArray[np.float64] | None = None
+) -> NDArray[np.bool_]:
+    """Atoms without enough evidence, (n_atoms,): the weakest of each neighbourhood.
+
+    Parameters
+    ----------
+    level : that √T_free must exceed.
+    log_odds : (n_atoms,) logarithm of the prior odds of each atom: twice that is added to T_free and to T(H), which are
+        twice a logarithm of a likelihood ratio.
+    """
+    known = 0.0 if log_odds is None else 2 * log_odds
+    short = np.minimum(np.sqrt(np.maximum(evidence.free + known, 0.0)) - level, evidence.best + known)
     gone, blocked = np.zeros(len(model), dtype=bool), np.zeros(len(model), dtype=bool)
     tree = cKDTree(model.positions)
     for atom in np.argsort(short, kind="stable")[: int((short < 0).sum())]:
@@ -61,7 +71,9 @@ def with_places(model: AtomicModel, places: NDArray[np.float64]) -> AtomicModel:
     """`model` and, without light, atoms at `places`."""
     dark = np.zeros(len(places))
     return AtomicModel(
-        np.concatenate([model.positions, places]), intensities=np.concatenate([np.asarray(model.intensities), dark])
+        np.concatenate([model.positions, places]),
+        np.concatenate([model.numbers, np.zeros(len(places), dtype=np.int64)]),
+        intensities=np.concatenate([np.asarray(model.intensities), dark]),
     )
 
 

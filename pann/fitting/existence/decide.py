@@ -1,5 +1,6 @@
 """Which atoms exist: false ones taken away, missing ones added, until nothing changes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import pi
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pann.core import AtomicModel, ConfigError, PointSpread, TiltSeries
+from pann.core import AtomicModel, ConfigError, InputError, PointSpread, TiltSeries
 from pann.core.progress import progress_bar
 from pann.fitting.existence.candidates import (
     failing,
@@ -80,6 +81,10 @@ class Existence:
     rounds: int
     settled: bool
 
+    def given_positions(self, given: AtomicModel) -> NDArray[np.float64]:
+        """Where each atom was in the model `given` (n_atoms, 3) [Å]; NaN for those that were added."""
+        return np.where((self.origin >= 0)[:, None], given.positions[self.origin], np.nan)
+
     def summary(self) -> dict[str, Any]:
         """Plain values for `summary.json`."""
         names = ("added", "removed", "renamed", "level", "keep_level", "expected_false", "keep_rate", "independent")
@@ -97,6 +102,7 @@ def decide_atoms(
     reach: float = 1.35,
     unsure: float = 0.9,
     max_rounds: int = 10,
+    log_odds: ArrayLike | None = None,
     background_images: ArrayLike | None = None,
     device: str = "cpu",
     progress: bool = True,
@@ -120,9 +126,20 @@ def decide_atoms(
     reach : ... and no further from the nearest other than this many usual nearest-neighbour distances.
     unsure : atoms whose element is less probable than this take the likeliest one; see `likelier_elements`.
     max_rounds : most rounds.
+    log_odds : (n_atoms,) natural logarithm of the odds that each atom given exists, from elsewhere than these images,
+        beside those of a traced atom of which nothing more is known: added to the logarithm of the likelihood ratio,
+        so that an atom with positive odds stays on less evidence than `keep_rate` asks for. 0 by default, and for atoms
+        that are added.
     background_images : (n_tilts, nx, ny) as in `fit`.
-    fit_options : of `pann.fitting.fit`.
+    fit_options : of `pann.fitting.fit`. A prior of the positions is about those of `model` in every round, and is not
+        one of atoms that are added. The test takes the width of an element (`element_widths`) for that of all others.
     """
+    odds = np.zeros(len(model)) if log_odds is None else np.asarray(log_odds, dtype=np.float64)
+    if odds.shape != (len(model),) or np.isnan(odds).any():
+        raise InputError(
+            f"existence: log_odds have shape {odds.shape}: expected a number for each of {len(model)} atoms"
+        )
+    expected_at = prior_centres(model, fit_options)
     for name, share in (("false_share", false_share), ("keep_rate", keep_rate)):
         if not 0 < share < 1:
             raise ConfigError(f"existence.{name} is {share}: expected a number above 0 and below 1")
@@ -132,8 +149,8 @@ def decide_atoms(
     origin = np.arange(given)
     renamed = np.zeros(len(model), dtype=bool)
     refused = np.zeros((0, 3))
-    first = fit(series, model, **options)
-    result = _believable(series, model, first, options)
+    first = fit(series, model, **(options | {"prior_positions": expected_at}))
+    result = _believable(series, model, first, options | {"prior_positions": expected_at})
     with progress_bar("atoms", max_rounds, progress) as bar:
         for number in range(1, max_rounds + 1):
             fitted = result.model
@@ -147,7 +164,7 @@ def decide_atoms(
             asked = with_places(fitted, places)
             everything = weigh_atoms(scene, asked, heights)
             evidence, new = everything.select(np.arange(n)), everything.select(np.arange(n, len(asked)))
-            gone = failing(fitted, evidence, keep_level)
+            gone = failing(fitted, evidence, keep_level, odds)
             passed = (new.level > level) & (new.best > 0)
             names = likelier_elements(fitted, evidence, kinds, unsure)
             # an element is changed once: two that fit equally well must not take turns
@@ -162,7 +179,9 @@ def decide_atoms(
             model = joined(fitted.replace(numbers=names).select(~gone), added)
             origin = np.concatenate([origin[~gone], np.full(len(added), -1)])
             renamed = np.concatenate([renamed[~gone], np.zeros(len(added), dtype=bool)])
-            rough = {"psf": result.psf, "halo": "fixed", "tolerance": ROUGH_TOLERANCE}
+            odds = np.concatenate([odds[~gone], np.zeros(len(added))])
+            expected_at = np.concatenate([expected_at[~gone], np.full((len(added), 3), np.nan)])
+            rough = {"psf": result.psf, "halo": "fixed", "tolerance": ROUGH_TOLERANCE, "prior_positions": expected_at}
             result = _believable(series, model, fit(series, model, **(options | rough)), options | rough)
     return Existence(
         model=_told(result.model, evidence, kinds, unsure),
@@ -187,6 +206,12 @@ def decide_atoms(
         rounds=number,
         settled=settled,
     )
+
+
+def prior_centres(model: AtomicModel, fit_options: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Centres (n_atoms, 3) [Å] of the prior of the positions, those of `model` where `fit_options` give none."""
+    given = fit_options.get("prior_positions")
+    return np.asarray(model.positions if given is None else given, dtype=np.float64)
 
 
 def _believable(series: TiltSeries, model: AtomicModel, result: FitResult, options: dict[str, Any]) -> FitResult:

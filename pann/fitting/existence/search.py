@@ -114,9 +114,10 @@ def normalised_score(scene: Scene, places: NDArray[np.float64]) -> NDArray[np.fl
     power = sum_of_gaussians(scene.inverse_variance, squared(psf), pixel).cpu().numpy() * pixel**2
     middle = np.array([n // 2 for n in scene.series.image_shape])
     signal, variance = np.zeros(len(places)), np.zeros(len(places))
-    for tilt, view in enumerate(scene.series.rotations[:, :2]):
-        index = ((places @ view.T + scene.shifts[tilt]) / pixel + middle).T
-        scale = scene.scales[tilt]
+    for tilt, rotation in enumerate(scene.series.rotations):
+        seen = places @ rotation.T
+        index = ((seen[:, :2] + scene.shifts[tilt]) / pixel + middle).T
+        scale = scene.scales[tilt] * np.exp(-scene.attenuation * seen[:, 2])
         signal += scale * ndimage.map_coordinates(score[tilt], index, order=3, mode="constant")
         variance += scale**2 * ndimage.map_coordinates(power[tilt], index, order=1, mode="constant")
     seen = variance > 1e-3 * variance.max(initial=0.0)
