@@ -44,7 +44,8 @@ def test_two_processes_share_the_work_and_one_writes(repository, tmp_path):
 
     assert first["cases"] == second["cases"]
     written = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
-    assert {"run.json", "config.yaml", "metrics.csv", "best.ckpt", "refiner.safetensors"} <= set(written[0])
+    files = {"run.json", "config.yaml", "metrics.csv", "cases.csv", "curves.csv", "best.ckpt", "refiner.safetensors"}
+    assert files <= set(written[0])
     assert written[1] == []
     with (output / "metrics.csv").open() as file:
         steps = [int(row["step"]) for row in csv.DictReader(file) if row.get("train/loss")]

@@ -31,6 +31,10 @@ def test_fit_leaves_a_record_metrics_checkpoints_and_weights(configuration, tmp_
     for split in ("val", "test"):
         assert 0 <= metrics[f"{split}/input/f1"] <= 1
         assert 0 <= metrics[f"{split}/refined/recovery_at_n"] <= 1
+    with (folder / "cases.csv").open() as file:
+        cases = list(csv.DictReader(file))
+    assert [case["split"] for case in cases] == ["val", "test"]
+    assert float(cases[1]["refined/recovery_at_n"]) == pytest.approx(metrics["test/refined/recovery_at_n"])
     card = json.loads((folder / "refiner.json").read_text())
     assert card["steps"] == 4
     assert card["metrics"]["test/input/f1"] == metrics["test/input/f1"]
