@@ -38,6 +38,7 @@ class ChainResult:
     series : the images, aligned.
     reconstruction : the first volume and its background.
     refined : the network's volume, None without the refiner.
+    confidence : how far the network's answers to mirror images agree, see `pann.refiner.refine.Refined`; or None.
     verdict : how the volume of the atoms was chosen, None without the refiner.
     model : the final atoms.
     fitted : the fit and what was learnt from it, None without the fit.
@@ -47,6 +48,7 @@ class ChainResult:
     series: TiltSeries
     reconstruction: Reconstruction
     refined: Volume | None
+    confidence: Volume | None
     verdict: Verdict | None
     model: AtomicModel
     fitted: FittedAtoms | None
@@ -80,7 +82,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
         first = _reconstruct(series, options)
     notes += check_field(series, first.background, options.reconstruction["extended"])
     tracing = _tracing_options(options)
-    refined, verdict = None, None
+    refined, confidence, verdict = None, None, None
     with clock.step("trace", f"atoms at least {tracing['min_distance']:.2f} Å apart"):
         traced = {"raw": trace(first.volume, **tracing)}
     if refiner is not None and (reason := _outside_training(series, options)):
@@ -88,7 +90,8 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
         refiner = None
     if refiner is not None and options.refiner is not None:
         with clock.step("refine", "the network refines the volume"):
-            refined = refiner(first.volume, series, flips=options.refiner["flips"], progress=options.progress)
+            answer = refiner.refine(first.volume, series, flips=options.refiner["flips"], progress=options.progress)
+            refined, confidence = answer.volume, answer.confidence
         with clock.step("trace", "atoms of the refined volume"):
             traced["refined"] = trace(refined, **_refined_tracing(refined, tracing, options))
     _require_atoms(traced, series)
@@ -122,7 +125,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
         model = fitted.model
         notes += fitted.warnings
     notes += check_bonds(model, options.elements)
-    return ChainResult(series, first, refined, verdict, model.replace(name=series.name), fitted, notes)
+    return ChainResult(series, first, refined, confidence, verdict, model.replace(name=series.name), fitted, notes)
 
 
 def _reconstruct(series: TiltSeries, options: ChainOptions) -> Reconstruction:

@@ -93,6 +93,9 @@ def write_outputs(
     if result.refined is not None and refined_written:
         paths["refined"] = folder / "refined.mrc"
         write_volume(paths["refined"], result.refined)
+    if result.confidence is not None and refined_written:
+        paths["confidence"] = folder / "confidence.mrc"
+        write_volume(paths["confidence"], result.confidence)
     _report(paths["report"], result, summary)
     with atomic_path(paths["summary"]) as temporary:
         temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")

@@ -1,5 +1,6 @@
 """Using trained weights: from a reconstruction to a refined density."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,8 +20,28 @@ from pann.refiner.thresholds import peak_factor
 from pann.refiner.tiling import refine_tiled
 
 STAGE = "refiner"
+VACUUM = 0.1
+"""Density, in peaks of a mean atom, below which there is nothing to be sure of."""
 FLIPS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
 """Mirrors that keep the tilt axis and the missing wedge."""
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What the network makes of a reconstruction.
+
+    Attributes
+    ----------
+    volume : at the canonical voxel, position zero where it was; non-negative, in the units of the reconstruction.
+        Integrated intensities of atoms are proportional to their scattering power as far as the dose allows. Its
+        metadata hold `atom_height` and `atom_sigma`, peak [image units per voxel] and width [Å] of a mean atom, and
+        what `refined_threshold` needs.
+    confidence : m² / (m² + s² + v²), in 0 ... 1, for mean m and variance s² of the answers to mirror images and v a
+        tenth of an atom: near 1 where they agree on an atom; None for a single answer.
+    """
+
+    volume: Volume
+    confidence: Volume | None
 
 
 class Refiner:
@@ -65,41 +86,39 @@ class Refiner:
             raise CheckpointError(f"checkpoint {path} does not fit the refiner of this version: {reason}") from error
         return cls(net, voxel_size, sigma, weights.card, device)
 
-    def __call__(
+    def refine(
         self,
         volume: Volume,
         series: TiltSeries,
         *,
-        tile: int = 128,
-        margin: int = 16,
+        tile: int = 160,
+        margin: int = 32,
         flips: int = 1,
         precision: str = "bfloat16",
         progress: bool = True,
-    ) -> Volume:
+    ) -> "Refined":
         """Refine `volume`, the reconstruction of `series`.
 
         Parameters
         ----------
         volume : non-negative density at any voxel; best reconstructed with the point spread in the projector.
         series : its images; their angles and counts tell the network how far to trust the volume.
-        tile, margin : edge of a tile and width of the rim of it that is dropped [voxels]; memory grows with tile³,
-            some 1.5 kB a voxel.
+        tile, margin : edge of a tile and width of the rim of it that is blended or dropped [voxels], see
+            `pann.refiner.tiling.refine_tiled`; memory grows with tile³, some 1.5 kB a voxel.
         flips : average the answers for this many mirror images (1 to 8): a little better, that many times the work.
         precision : "bfloat16" is faster on most machines, "float32" free of its rounding (0.3 % of a peak).
         progress : show a bar.
 
         Returns
         -------
-        Volume at the canonical voxel, position zero where it was; non-negative, in the units of `volume`. Integrated
-        intensities of atoms are proportional to their scattering power as far as the dose allows. Its metadata hold
-        `atom_height` and `atom_sigma`, peak [image units per voxel] and width [Å] of a mean atom: trace it with
-        `refined_threshold`, since a threshold from a histogram needs noise, of which hardly any is left.
+        The volume and, with two flips or more, how far they agree. Trace the volume with `refined_threshold`, since a
+        threshold from a histogram needs noise, of which hardly any is left.
         """
         canonical = to_canonical(volume, self.voxel_size)
         pooled = pooled_cube(canonical.values, self.net.global_size)
         vector = acquisition_vector(series, pooled.factor * self.voxel_size)
         device = next(self.net.parameters()).device.type
-        total = np.zeros_like(canonical.values)
+        total, squares = np.zeros_like(canonical.values), np.zeros_like(canonical.values)
         chosen = FLIPS[: max(1, min(flips, len(FLIPS)))]
         with (
             torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"),
@@ -109,17 +128,25 @@ class Refiner:
                 values, cube = np.flip(canonical.values, axes), flip_cube(pooled, axes, canonical.values.shape)
                 one_bar = progress and len(chosen) == 1
                 refined = refine_tiled(self.net, values, cube, vector, tile=tile, margin=margin, progress=one_bar)
-                total += np.flip(refined, axes)
+                refined = np.flip(refined, axes)
+                total += refined
+                squares += refined**2
                 bar.advance()
         density = total / np.float32(len(chosen))
         height = image_units(density, canonical)
-        return volume.replace(
+        facts = {"atom_height": height, "atom_sigma": self.sigma, "thresholds": self.net.thresholds}
+        out = volume.replace(
             values=density * height,
             voxel_size=self.voxel_size,
-            metadata=volume.metadata
-            | {"atom_height": height, "atom_sigma": self.sigma, "counts_per_area": counts_per_area(series)}
-            | {"thresholds": self.net.thresholds},
+            metadata=volume.metadata | facts | {"counts_per_area": counts_per_area(series)},
         )
+        variance = np.maximum(squares / np.float32(len(chosen)) - density**2, 0)
+        confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))
+        return Refined(out, out.replace(values=confidence, metadata={}) if len(chosen) > 1 else None)
+
+    def __call__(self, volume: Volume, series: TiltSeries, **options: Any) -> Volume:
+        """The volume of `refine`, which see for the options."""
+        return self.refine(volume, series, **options).volume
 
 
 def refined_threshold(refined: Volume, smoothing: float, lightest: float = 1.0) -> float:

@@ -1,6 +1,5 @@
 """Applying the network to a volume of any size with bounded memory."""
 
-from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
@@ -25,33 +24,50 @@ def refine_tiled(
 ) -> NDArray[np.float32]:
     """The network's answer for a whole normalised volume, (nx, ny, nz), tile by tile.
 
-    Each tile of edge `tile` keeps its core and drops a `margin` on every side, whose voxels saw the cut. Tiles lie on a
-    grid of `STRIDE` voxels, so the network folds the same voxels together wherever a tile begins. The volume is
-    surrounded by zeros, as it is by vacuum.
+    A tile of edge `tile` has a core and a `margin` around it, which gives the core its surroundings. The outer half of
+    the margin is dropped, since it saw the cut; over the inner half neighbouring tiles are blended linearly, with
+    weights that add to one. Tiles lie on a grid of `STRIDE` voxels, so the network folds the same voxels together
+    wherever a tile begins. The volume is surrounded by zeros, as it is by vacuum.
+
+    With a margin of twice the network's reach and more the answer does not depend on the tiles; with less, blending
+    hides what is left of their edges.
     """
-    core = max(tile - 2 * margin, STRIDE) // STRIDE * STRIDE
     margin = -(-margin // STRIDE) * STRIDE
-    padding = [(margin, margin + (-n) % STRIDE) for n in values.shape]
-    padded = np.pad(values, padding)
-    out = np.zeros([n - 2 * margin for n in padded.shape], dtype=np.float32)
+    core = max(tile - 2 * margin, STRIDE) // STRIDE * STRIDE
+    blend = min(margin, core) // 2
+    shape = tuple(n + (-n) % STRIDE for n in values.shape)
+    padded = np.pad(values, [(margin, margin + m - n) for n, m in zip(values.shape, shape, strict=True)])
+    out = np.zeros(shape, dtype=np.float32)
     device = next(net.parameters()).device
     cube = torch.as_tensor(pooled.values, device=device)[None, None]
     vector = torch.as_tensor(acquisition, device=device)[None]
-    starts = list(_starts(out.shape, core))
+    starts = list(product(*(range(0, n, core) for n in shape)))
     with torch.inference_mode(), progress_bar("Refining", len(starts), progress and len(starts) > 1) as bar:
         for start in starts:
-            stop = tuple(min(s + core, n) for s, n in zip(start, out.shape, strict=True))
+            stop = tuple(min(s + core, n) for s, n in zip(start, shape, strict=True))
             box = tuple(slice(a, b + 2 * margin) for a, b in zip(start, stop, strict=True))
             place = pooled.place(np.array(start) - margin, np.array(stop) + margin)
             refined = _call(net, padded[box], cube, torch.as_tensor(place, device=device)[None], vector)
-            inner = tuple(slice(margin, margin + b - a) for a, b in zip(start, stop, strict=True))
-            out[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = refined[inner].cpu().numpy()
+            low = tuple(max(a - blend, 0) for a in start)
+            high = tuple(min(b + blend, n) for b, n in zip(stop, shape, strict=True))
+            inner = tuple(slice(i - a + margin, j - a + margin) for a, i, j in zip(start, low, high, strict=True))
+            share = [_ramp(a, b, n, blend) for a, b, n in zip(start, stop, shape, strict=True)]
+            weights = share[0][:, None, None] * share[1][:, None] * share[2]
+            out[tuple(slice(i, j) for i, j in zip(low, high, strict=True))] += weights * refined[inner].cpu().numpy()
             bar.advance()
     return out[tuple(slice(0, n) for n in values.shape)]
 
 
-def _starts(shape: tuple[int, ...], core: int) -> Iterator[tuple[int, ...]]:
-    return product(*(range(0, n, core) for n in shape))
+def _ramp(start: int, stop: int, length: int, blend: int) -> NDArray[np.float32]:
+    """Weights along one axis of a tile of core `start` ... `stop` and `blend` voxels beside it, inside 0 ... `length`.
+
+    Rising over 2 `blend` voxels about `start`, falling about `stop`; those of neighbours add to one.
+    """
+    place = np.arange(max(start - blend, 0), min(stop + blend, length)) + 0.5
+    width = max(2 * blend, 1)
+    rising = np.clip((place - start) / width + 0.5, 0, 1) if start > 0 else np.ones(len(place))
+    falling = np.clip((stop - place) / width + 0.5, 0, 1) if stop < length else np.ones(len(place))
+    return (rising * falling).astype(np.float32)
 
 
 def _call(net: nn.Module, patch: NDArray[np.float32], cube: Tensor, place: Tensor, vector: Tensor) -> Tensor:

@@ -53,13 +53,23 @@ def prepared(example):
     return Prepared.of(example, SIGMA, GLOBAL_SIZE)
 
 
-@pytest.fixture
-def net():
+def network(**arguments):
     """A network whose every part matters: parameters that start at zero are drawn too."""
     torch.manual_seed(5)
-    net = GlobalLocalResUNet(width=8, blocks=1, global_width=4, global_size=GLOBAL_SIZE, embedding=8)
+    net = GlobalLocalResUNet(width=8, blocks=1, global_width=4, global_size=GLOBAL_SIZE, embedding=8, **arguments)
     with torch.no_grad():
         for parameter in net.parameters():
             if not parameter.any() or parameter.dim() == 0:
                 parameter.normal_(0, 0.3)
     return net.eval()
+
+
+@pytest.fixture
+def net():
+    return network()
+
+
+@pytest.fixture
+def shallow_net():
+    """One whose reach is short, so that margins that cover it cost little."""
+    return network(levels=1)

@@ -16,7 +16,7 @@ def data_config(repository, tmp_path, tiny_simulation):
     read = yaml.safe_load((repository / "conf/data/refiner.yaml").read_text())
     sizes = {"patch": 16, "batch_size": 1, "steps_per_epoch": 3, "splits": {"train": 2, "validation": 1, "test": 1}}
     data = {key: value for key, value in read.items() if not key.startswith("_") and key != "defaults"}
-    data["reconstruction"]["iterations"] = dict.fromkeys(data["reconstruction"]["methods"], [2, 2])
+    data["reconstruction"]["iterations"] = {key: [2, 2] for key in data["reconstruction"]["methods"]}
     return data | sizes | {"simulation": tiny_simulation, "cache": str(tmp_path), "global_size": 8, "batch_seed": 1}
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 
 from pann.core import CheckpointError, InputError, Volume
@@ -7,7 +8,7 @@ from pann.core.random import generator
 from pann.io.weights import Weights, save_weights
 from pann.refiner import Refiner, refined_threshold
 from pann.refiner.canonical import pooled_cube
-from pann.refiner.refine import flip_cube, image_units, to_canonical
+from pann.refiner.refine import VACUUM, flip_cube, image_units, to_canonical
 from pann.refiner.target import gaussian_atoms
 from pann.refiner.tiling import refine_tiled
 
@@ -19,14 +20,61 @@ def refiner(net):
     return Refiner(net, voxel_size=0.4, sigma=0.5)
 
 
-@pytest.mark.parametrize("tile", [44, 52])
-def test_one_tile_and_many_agree(net, tile):
+@pytest.mark.parametrize("core", [8, 16])
+def test_one_tile_and_many_agree_where_the_margin_covers_the_reach(shallow_net, core):
+    """Half of the margin is dropped: twice the reach leaves no trace of the cuts."""
     values = generator(4, "volume").random((22, 27, 24)).astype(np.float32)
-    pooled, acquisition = pooled_cube(values, net.global_size), np.full(6, 0.5, np.float32)
-    whole = refine_tiled(net, values, pooled, acquisition, tile=200, margin=16)
-    tiled = refine_tiled(net, values, pooled, acquisition, tile=tile, margin=16)
+    pooled, acquisition = pooled_cube(values, shallow_net.global_size), np.full(6, 0.5, np.float32)
+    margin = 2 * shallow_net.reach
+    whole = refine_tiled(shallow_net, values, pooled, acquisition, tile=400, margin=margin)
+    tiled = refine_tiled(shallow_net, values, pooled, acquisition, tile=core + 2 * (-(-margin // 8) * 8), margin=margin)
     assert whole.shape == values.shape
     np.testing.assert_allclose(tiled, whole, atol=1e-3 * whole.max())
+
+
+def test_reach_is_how_far_an_input_matters(net):
+    """Outside the reach nothing changes, and it is no wild overestimate."""
+    n = 8 * (2 * net.reach // 8 + 3)
+    values = generator(5, "volume").random((n, 8, 8)).astype(np.float32)
+    changed = values.copy()
+    changed[n // 2] += 1
+    pooled, acquisition = pooled_cube(values, net.global_size), np.full(6, 0.5, np.float32)
+    one, other = (refine_tiled(net, v, pooled, acquisition, tile=1000, margin=0) for v in (values, changed))
+    moved = np.flatnonzero(np.abs(one - other).max((1, 2)) > 0)
+    assert np.abs(moved - n // 2).max() <= net.reach
+    assert np.abs(moved - n // 2).max() >= net.reach / 2
+
+
+class Copy(torch.nn.Module):
+    """Answers with the patch, and with how often it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+        self.asked = []
+
+    def forward(self, patch, pooled, place, acquisition):
+        self.asked.append(tuple(patch.shape[2:]))
+        return patch
+
+
+@pytest.mark.parametrize(("tile", "margin"), [(24, 4), (32, 8), (64, 24), (40, 0), (500, 16)])
+def test_blended_tiles_add_up_to_the_whole_and_stay_small(tile, margin):
+    values = generator(6, "volume").random((50, 61, 33)).astype(np.float32)
+    copy = Copy()
+    out = refine_tiled(copy, values, pooled_cube(values, 8), np.zeros(6, np.float32), tile=tile, margin=margin)
+    np.testing.assert_allclose(out, values, rtol=1e-5)
+    assert max(max(shape) for shape in copy.asked) <= max(tile, 8 + 2 * 24)
+
+
+def test_mirrors_that_disagree_lower_the_confidence(refiner, example):
+    volume = Volume(np.asarray(example.values, np.float32), 0.4)
+    answer = refiner.refine(volume, example.series, flips=8, precision="float32")
+    assert refiner.refine(volume, example.series).confidence is None
+    confidence, density = answer.confidence.values, answer.volume.values / answer.volume.metadata["atom_height"]
+    assert confidence.shape == density.shape
+    assert 0 <= confidence.min() <= confidence.max() < 1
+    assert (confidence <= density**2 / (density**2 + VACUUM**2) + 1e-5).all()  # the spread only takes away
 
 
 def test_refined_volume_does_not_depend_on_the_count_level(refiner, example):
