@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class Arm:
             raise ConfigError(f"{self.name}: {' '.join(self.overrides)}: {str(error).splitlines()[0]}") from error
         return chain_options(values | {"refiner_ckpt": None if self.checkpoint is None else str(self.checkpoint)})
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hash of all settings and of the weights: rows of other settings are other rows."""
         settings = {
