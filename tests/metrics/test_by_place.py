@@ -22,9 +22,7 @@ def surface(truth: AtomicModel) -> np.ndarray:
     return surface_atoms(truth.positions)
 
 
-def test_the_places_add_up_to_the_whole_and_agree_with_the_definition(
-    truth: AtomicModel, surface: np.ndarray
-) -> None:
+def test_the_places_add_up_to_the_whole_and_agree_with_the_definition(truth: AtomicModel, surface: np.ndarray) -> None:
     rng = np.random.default_rng(3)
     noisy = truth.positions + rng.normal(scale=0.4, size=truth.positions.shape)
     found = AtomicModel(np.concatenate([noisy[20:], rng.uniform(-9, 9, size=(30, 3))]))

@@ -36,7 +36,9 @@ def test_the_widest_empty_cone_of_a_lattice_site(
     assert empty_cones(centre_of(crystal, symbol, a), reach)[0] == pytest.approx(degrees, abs=1e-6)
 
 
-@pytest.mark.parametrize(("crystal", "symbol", "a"), [("fcc", "Au", 4.08), ("bcc", "Fe", 2.87), ("diamond", "Si", 5.43)])
+@pytest.mark.parametrize(
+    ("crystal", "symbol", "a"), [("fcc", "Au", 4.08), ("bcc", "Fe", 2.87), ("diamond", "Si", 5.43)]
+)
 def test_no_atom_deep_inside_is_on_the_surface_even_with_disorder(crystal: str, symbol: str, a: float) -> None:
     points = centre_of(crystal, symbol, a)
     moved = points + np.random.default_rng(0).normal(scale=0.1, size=points.shape)
@@ -61,7 +63,9 @@ def test_turning_the_particle_changes_nothing() -> None:
     np.testing.assert_allclose(empty_cones(turned), empty_cones(points), atol=1e-6)
 
 
-@pytest.mark.parametrize("points", [np.zeros((0, 3)), np.zeros((1, 3)), np.eye(3), np.indices((4, 4, 1)).reshape(3, -1).T])
+@pytest.mark.parametrize(
+    "points", [np.zeros((0, 3)), np.zeros((1, 3)), np.eye(3), np.indices((4, 4, 1)).reshape(3, -1).T]
+)
 def test_what_has_no_inside_is_all_surface(points: np.ndarray) -> None:
     assert surface_atoms(points).all()
 
