@@ -1,4 +1,5 @@
 """The network-free chain at its best: what a refiner has to beat."""
 
-TUNED: tuple[str, ...] = ()
-"""Options of `infer.py` with the fewest missed and false atoms on the validation set (docs/refiner_baseline.md)."""
+TUNED = ("reconstruction.psf_sigma=0.5", "tracing.smoothing=0.6", "tracing.support=auto")
+"""Options of `infer.py` with the fewest missed and false atoms on simulated particles at 25 to 200 e/Å² per projection,
+none of them of the test set (`scripts/tune_baseline.py`, docs/refiner_baseline.md)."""
