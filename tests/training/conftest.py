@@ -19,7 +19,6 @@ SHRUNK = [
     "callbacks.progress=null",
     "scheduler.warmup_steps=1",
     "data.splits={train: 2, validation: 1, test: 1}",
-    "~data.simulation.structures.default",
     "~data.simulation.structures.held_out",
     "+data.simulation.structures.small={sites: {kind: crystal, lattice: fcc}, n_atoms: [20, 25]}",
     "+data.simulation.structures.small.chemistry={kind: random, elements: [Pt, Ni]}",

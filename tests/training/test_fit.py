@@ -43,13 +43,15 @@ def test_fit_leaves_a_record_metrics_checkpoints_and_weights(configuration, tmp_
     refiner = Refiner.load(folder / "refiner.safetensors")
     averaged = checkpoint["state_dict"]
     for name, value in refiner.net.state_dict().items():
-        torch.testing.assert_close(value, averaged[f"net.{name}"])
+        if name != "threshold_rows":  # fitted afterwards, to the validation split
+            torch.testing.assert_close(value, averaged[f"net.{name}"])
 
 
 def test_refiner_of_a_fit_refines(configuration, tmp_path):
     fit(configuration("test=false"))
     refiner = Refiner.load(tmp_path / "run" / "refiner.safetensors")
-    example = next(iter(Path(configuration().data.cache).rglob("100-00000.npz")))
+    data = configuration().data
+    example = next(iter(Path(data.cache).rglob(f"{data.seed}-00000.npz")))
     with np.load(example) as file:
         values = file["values"].astype(np.float32)
         series = TiltSeries(file["images"], file["angles"], float(file["pixel_size"]), dose=float(file["dose"]))
