@@ -3,6 +3,7 @@
 python scripts/benchmark_fit.py scale [--sizes 500 2000 8000 20000 50000]
 python scripts/benchmark_fit.py accuracy [--sizes 500 2000 8000]
 python scripts/benchmark_fit.py covariance
+python scripts/benchmark_fit.py width
 
 The particles are balls cut from an fcc crystal with random displacements, in images that the linear model describes, so
 that the Cramér-Rao bound is exact. Every fit starts from positions wrong by 0.5 Å and has the default options. Each row
@@ -41,6 +42,8 @@ BOND, DISPLACEMENT = 2.75, 0.1
 PIXEL, MARGIN = 0.35, 2.5
 """[Å]"""
 PSF = PointSpread.core_and_halo(0.40, 0.15, 2.5)
+WIDTH_START_ERROR, FALSE_DISTANCE = 0.2, 1.2
+"""Of the table of widths [Å]: error of the start along each axis, and how far false atoms are from true ones."""
 START_ERROR = 0.5
 """Root mean square distance of the start from the truth [Å]."""
 
@@ -196,11 +199,34 @@ def covariance(arguments: argparse.Namespace) -> None:
         show(f"{n_tilts}, ±{limit:.0f}°", n_elements, *bounds, f"{spread:.4f}")
 
 
+def width(arguments: argparse.Namespace) -> None:
+    """Width of the PSF at low doses, also with false atoms; 80 atoms, 21 tilts within 65 degrees."""
+    torch.set_num_threads(arguments.threads)
+    cores = ("core, likeliest [Å]", "core, unbiased [Å]")
+    header("electrons of an atom", "true, false atoms", *cores, "RMSD of the two [pm]")
+    for electrons in (6.0, 12.0, 50.0, 1000.0):
+        series, truth = simulate(Case(80, 21, 65.0, dose=electrons / 21 / COUNTS[78]))
+        rng = generator(2, "false atoms")
+        error = rng.normal(scale=WIDTH_START_ERROR, size=truth.positions.shape)
+        reach = np.abs(truth.positions).max()
+        tried = rng.uniform(-reach, reach, size=(4000, 3))
+        apart = np.linalg.norm(tried[:, None] - truth.positions[None], axis=2).min(1) > FALSE_DISTANCE
+        for n_false in (0, 40):
+            positions = np.concatenate([truth.positions + error, tried[apart][:n_false]])
+            start = AtomicModel(positions, np.full(len(positions), 78))
+            fits = [fit(series, start, covariance="none", unbiased_width=u, progress=False) for u in (False, True)]
+            wrong = [result.model.positions[: len(truth)] - truth.positions for result in fits]
+            rmsd = [PICOMETRES_PER_ANGSTROM * np.sqrt((each**2).sum(1).mean()) for each in wrong]
+            found = [f"{result.psf.sigmas[0]:.3f}" for result in fits]
+            show(f"{electrons:g}", f"{len(truth)}, {n_false}", *found, f"{rmsd[0]:.1f}, {rmsd[1]:.1f}")
+
+
 def main() -> int:
     """Parse the command line and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tables = parser.add_subparsers(dest="table", required=True)
-    for table, sizes in ((scale, [500, 2000, 8000, 20_000, 50_000]), (accuracy, [500, 2000, 8000]), (covariance, [])):
+    rows = {scale: [500, 2000, 8000, 20_000, 50_000], accuracy: [500, 2000, 8000], covariance: [], width: []}
+    for table, sizes in rows.items():
         options = tables.add_parser(table.__name__, help=table.__doc__)
         options.set_defaults(run=table)
         options.add_argument("--threads", type=int, default=1)

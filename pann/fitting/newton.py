@@ -145,9 +145,9 @@ def _per_image_slopes(expansion: Expansion) -> dict[str, list[Tensor]]:
 class Constraint:
     """Linear constraints on a step: frozen parameters, and the gauge.
 
-    A scale common to all images is an intensity, shifts of the form [R_t a]₁₂ are a translation of the particle by
-    a, and turns of the form R_t a are a rotation of it: steps of scale have mean zero, steps of shift and of turns are
-    orthogonal to these.
+    A scale common to all images is an intensity, a width common to all kinds of atoms that of the PSF, shifts of the
+    form [R_t a]₁₂ are a translation of the particle by a, and turns of the form R_t a are a rotation of it: steps of
+    scale and of the widths of kinds have mean zero, steps of shift and of turns are orthogonal to these.
     """
 
     def __init__(self, layout: Layout, rotations: Tensor, free: Tensor) -> None:
@@ -163,6 +163,8 @@ class Constraint:
         parts = self.layout.split(projected)
         if self.layout.scale:
             parts["scale"] -= parts["scale"].mean()
+        if self.layout.element_widths:
+            parts["element_width"] -= parts["element_width"].mean()
         if self._translations is not None:
             shifts = parts["shifts"].reshape(-1)
             shifts -= self._translations @ (self._translations.T @ shifts)

@@ -97,7 +97,7 @@ class Layout:
     surface : order of a smooth background in each image, 0 for none.
     saturation, attenuation : whether β and α are free.
     kind : (n_atoms,) kind of each atom, whose atoms share a width; None for one kind.
-    element_widths : whether the width of each kind is free; needs a prior, since a factor of all is `width`.
+    element_widths : whether the width of each kind is free; the mean of their logarithms is held, it is `width`.
     width, halo_weight, halo_ratio : whether these are free; the halo's need a PSF of two Gaussians.
     """
 

@@ -77,6 +77,18 @@ def test_each_element_has_a_width_of_its_own():
     assert apart.summary()["element_widths"]["Al"] == apart.element_widths[13]
 
 
+def test_elements_of_equal_width_do_not_disturb_the_halo():
+    """The width common to the elements is that of the PSF: it must not be free twice."""
+    true = particle(30)
+    series = series_of(true, np.full(30, 5e4), size=56, psf=PointSpread.core_and_halo(0.38, 0.2, 2.7))
+    start = displaced(true, 0.1).replace(numbers=np.where(np.arange(30) % 2, 78, 26))
+    options = {"covariance": "none", "progress": False}
+    common, apart = (fit(series, start, element_widths=free, **options) for free in (False, True))
+    assert apart.converged
+    assert apart.deviance == pytest.approx(common.deviance, abs=20)
+    assert apart.element_widths == {26: pytest.approx(0.38, rel=0.005), 78: pytest.approx(0.38, rel=0.005)}
+
+
 def test_attenuation_along_the_beam_is_found_and_none_where_there_is_none(scene):
     true, plain = scene
     alpha = 0.01
