@@ -24,7 +24,7 @@ from pann.simulation.datasets import DataSet, sample_source
 from pann.tomography import reconstruct
 from pann.tomography.reconstruct import Method
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised when the content of the files changes its meaning, so that old ones are made anew."""
 
 
@@ -73,6 +73,7 @@ def make_example(plan: Mapping[str, Any], seed: int, index: int) -> Example:
     return Example(
         name=sample.series.name,
         values=canonical.values.astype(np.float16),
+        lattice=canonical.lattice.astype(np.float16),
         scale=canonical.scale,
         voxel_size=canonical.voxel_size,
         positions=sample.truth.positions,

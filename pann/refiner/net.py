@@ -18,6 +18,8 @@ STRIDE = 8
 """Patches start and end at multiples of this many voxels."""
 INPUT_PEAK = 8.0
 """Usual height of an atom in the input, where the bulk has density 1."""
+LATTICE_PEAK = 4.0
+"""Usual height of an atom in what is periodic in the input."""
 FILTER_GAIN = 0.25
 """Brings the filtered input to the height of the target: an atom of a metal has 200 voxels of 0.4 Å, its peak 31."""
 SHARPNESS = 5.0
@@ -161,6 +163,7 @@ class GlobalLocalResUNet(RefinerNet):
     global_width : channels of the global branch; 0 leaves it out.
     global_size : edge of the cube into which the whole volume is pooled (see `pann.refiner.canonical.pooled_cube`).
     embedding : length of the acquisition embedding.
+    lattice : read what is periodic in the whole volume; False leaves it out.
 
     Raises
     ------
@@ -168,7 +171,14 @@ class GlobalLocalResUNet(RefinerNet):
     """
 
     def __init__(
-        self, width: int, blocks: int, global_width: int, global_size: int, embedding: int, levels: int = 2
+        self,
+        width: int,
+        blocks: int,
+        global_width: int,
+        global_size: int,
+        embedding: int,
+        levels: int = 2,
+        lattice: bool = True,
     ) -> None:
         super().__init__(global_size)
         if not 1 <= levels <= STRIDE.bit_length() - 1:
@@ -177,11 +187,12 @@ class GlobalLocalResUNet(RefinerNet):
         self.embed = nn.Sequential(
             nn.Linear(N_ACQUISITION, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
         )
-        self.fold = nn.Conv3d(2, width, kernel_size=2, stride=2)
+        self.reads_lattice = lattice
+        self.fold = nn.Conv3d(3, width, kernel_size=2, stride=2)
         self.local = Level([width * (k + 1) for k in range(levels)], embedding, blocks)
         self.global_branch = GlobalBranch(global_width, embedding, levels * width) if global_width else None
         self.unfold = nn.ConvTranspose3d(width, width // 4, kernel_size=2, stride=2)
-        self.head = nn.Sequential(conv3(width // 4 + 2, width // 4), nn.SiLU(), small(conv3(width // 4, 1)))
+        self.head = nn.Sequential(conv3(width // 4 + 3, width // 4), nn.SiLU(), small(conv3(width // 4, 1)))
         self.filter = matched_filter()
 
     @property
@@ -197,7 +208,7 @@ class GlobalLocalResUNet(RefinerNet):
 
         Parameters
         ----------
-        patch : (b, 1, px, py, pz) normalised density; edges are multiples of `STRIDE`.
+        patch : (b, 2, px, py, pz) normalised density, and its periodic part; edges are multiples of `STRIDE`.
         pooled : (b, 1, g, g, g) the whole volume, pooled.
         place : (b, 3, 2) where the patch lies in the pooled cube along x, y, z: its first and last edge, in -1 ... 1.
         acquisition : (b, N_ACQUISITION).
@@ -207,7 +218,9 @@ class GlobalLocalResUNet(RefinerNet):
         (b, 1, px, py, pz)
         """
         embedding = self.embed(acquisition)
-        read = torch.cat([torch.log1p(patch), patch / INPUT_PEAK], dim=1)
+        density, lattice = patch.split(1, dim=1)
+        lattice = lattice / LATTICE_PEAK if self.reads_lattice else torch.zeros_like(lattice)
+        read = torch.cat([torch.log1p(density), density / INPUT_PEAK, lattice], dim=1)
 
         def context(coarse: Tensor) -> Tensor:
             if self.global_branch is None:
@@ -217,7 +230,7 @@ class GlobalLocalResUNet(RefinerNet):
 
         fine = self.local(self.fold(read), embedding, context)
         full = torch.cat([silu(self.unfold(silu(fine))), read.to(fine.dtype)], dim=1)
-        return softplus((self.filter(patch) + self.head(full)).float(), beta=SHARPNESS)
+        return softplus((self.filter(density) + self.head(full)).float(), beta=SHARPNESS)
 
 
 def sample_at_place(features: Tensor, place: Tensor, shape: torch.Size) -> Tensor:

@@ -14,7 +14,7 @@ from pann.core.random import generator
 from pann.refiner.example import Prepared
 
 PatchBatch = dict[str, Tensor]
-"""Keys: patch, target (b, 1, p, p, p); pooled (b, 1, g, g, g); place (b, 3, 2); acquisition (b, 6)."""
+"""Keys: patch (b, 2, p, p, p); target (b, 1, p, p, p); pooled (b, 1, g, g, g); place (b, 3, 2); acquisition (b, 6)."""
 
 
 def crop(array: NDArray[np.generic], start: NDArray[np.int64], size: int) -> NDArray[np.float32]:
@@ -105,8 +105,9 @@ class PatchDataset(Dataset[PatchBatch]):
         def channel(array: NDArray[np.float32]) -> Tensor:
             return torch.from_numpy(np.flip(array, axes).copy())[None]
 
+        example = chosen.example
         return {
-            "patch": channel(crop(chosen.example.values, start, self.patch)),
+            "patch": torch.cat([channel(crop(v, start, self.patch)) for v in (example.values, example.lattice)]),
             "target": channel(chosen.target_patch(start, self.patch)),
             "pooled": channel(chosen.pooled.values),
             "place": torch.from_numpy(flip_place(place, axes)),

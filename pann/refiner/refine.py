@@ -125,9 +125,10 @@ class Refiner:
             progress_bar("Refining mirror images", len(chosen), progress and len(chosen) > 1) as bar,
         ):
             for axes in chosen:
-                values, cube = np.flip(canonical.values, axes), flip_cube(pooled, axes, canonical.values.shape)
+                channels = np.flip(canonical.channels, tuple(axis + 1 for axis in axes))
+                cube = flip_cube(pooled, axes, canonical.values.shape)
                 one_bar = progress and len(chosen) == 1
-                refined = refine_tiled(self.net, values, cube, vector, tile=tile, margin=margin, progress=one_bar)
+                refined = refine_tiled(self.net, channels, cube, vector, tile=tile, margin=margin, progress=one_bar)
                 refined = np.flip(refined, axes)
                 total += refined
                 squares += refined**2

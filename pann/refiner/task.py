@@ -93,7 +93,7 @@ class RefinerTask(LightningModule):
         """One step on ``batch["patches"]``, and now and then on the whole sample ``batch["whole"]``."""
         patches: PatchBatch = batch["patches"]
         tilt_limit = 90 * patches["acquisition"][:, 0]  # see pann.refiner.acquisition
-        terms = self.loss(self(patches), patches["target"], patches["patch"], tilt_limit)
+        terms = self.loss(self(patches), patches["target"], patches["patch"][:, :1], tilt_limit)
         total = self.loss.total(terms)
         if self.reprojection["weight"] > 0 and self.global_step % int(self.reprojection["every"]) == 0:
             terms["reprojection"] = self.whole_volume_deviance(batch["whole"])
@@ -104,18 +104,18 @@ class RefinerTask(LightningModule):
 
     def whole_volume_deviance(self, prepared: Prepared) -> Tensor:
         """Deviance of the counts of a whole sample from the projections of its refined volume, with gradients."""
-        values = torch.as_tensor(np.asarray(prepared.example.values, np.float32), device=self.device)
-        shape = np.array(values.shape)
+        channels = torch.as_tensor(prepared.example.channels, device=self.device)
+        shape = np.array(channels.shape[1:])
         size = shape // STRIDE * STRIDE  # what is cut is vacuum
         start = (shape - size) // 2
         box = tuple(slice(a, a + n) for a, n in zip(start, size, strict=True))
         batch = {
-            "patch": values[box][None, None],
+            "patch": channels[(slice(None), *box)][None],
             "pooled": torch.as_tensor(prepared.pooled.values, device=self.device)[None, None],
             "place": torch.as_tensor(prepared.pooled.place(start, start + size), device=self.device)[None],
             "acquisition": torch.as_tensor(prepared.acquisition, device=self.device)[None],
         }
-        whole = torch.zeros_like(values)
+        whole = torch.zeros_like(channels[0])
         whole[box] = self(batch)[0, 0].float()
         sigma = self.reprojection["psf_sigma"]
         return reprojection_deviance(whole, prepared.example, PointSpread((sigma,)) if sigma else None)
@@ -167,8 +167,14 @@ class RefinerTask(LightningModule):
             self.pictures[example.name] = {name: xz_slice(volume) for name, volume in volumes.items()}
 
     def _refined(self, prepared: Prepared) -> NDArray[np.float32]:
-        values = np.asarray(prepared.example.values, np.float32)
-        return refine_tiled(self.net, values, prepared.pooled, prepared.acquisition, tile=self.tile, margin=self.margin)
+        return refine_tiled(
+            self.net,
+            prepared.example.channels,
+            prepared.pooled,
+            prepared.acquisition,
+            tile=self.tile,
+            margin=self.margin,
+        )
 
     def _threshold(self, prepared: Prepared) -> float:
         """The tracer's threshold in the refined volume of a sample."""

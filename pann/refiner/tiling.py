@@ -14,7 +14,7 @@ from pann.refiner.net import STRIDE
 
 def refine_tiled(
     net: nn.Module,
-    values: NDArray[np.float32],
+    channels: NDArray[np.float32],
     pooled: PooledCube,
     acquisition: NDArray[np.float32],
     *,
@@ -22,7 +22,7 @@ def refine_tiled(
     margin: int,
     progress: bool = False,
 ) -> NDArray[np.float32]:
-    """The network's answer for a whole normalised volume, (nx, ny, nz), tile by tile.
+    """The network's answer (nx, ny, nz) for the `channels` (c, nx, ny, nz) of a whole volume, tile by tile.
 
     A tile of edge `tile` has a core and a `margin` around it, which gives the core its surroundings. The outer half of
     the margin is dropped, since it saw the cut; over the inner half neighbouring tiles are blended linearly, with
@@ -35,8 +35,10 @@ def refine_tiled(
     margin = -(-margin // STRIDE) * STRIDE
     core = max(tile - 2 * margin, STRIDE) // STRIDE * STRIDE
     blend = min(margin, core) // 2
-    shape = tuple(n + (-n) % STRIDE for n in values.shape)
-    padded = np.pad(values, [(margin, margin + m - n) for n, m in zip(values.shape, shape, strict=True)])
+    shape = tuple(n + (-n) % STRIDE for n in channels.shape[1:])
+    padded = np.pad(
+        channels, [(0, 0)] + [(margin, margin + m - n) for n, m in zip(channels.shape[1:], shape, strict=True)]
+    )
     out = np.zeros(shape, dtype=np.float32)
     device = next(net.parameters()).device
     cube = torch.as_tensor(pooled.values, device=device)[None, None]
@@ -47,7 +49,7 @@ def refine_tiled(
             stop = tuple(min(s + core, n) for s, n in zip(start, shape, strict=True))
             box = tuple(slice(a, b + 2 * margin) for a, b in zip(start, stop, strict=True))
             place = pooled.place(np.array(start) - margin, np.array(stop) + margin)
-            refined = _call(net, padded[box], cube, torch.as_tensor(place, device=device)[None], vector)
+            refined = _call(net, padded[(slice(None), *box)], cube, torch.as_tensor(place, device=device)[None], vector)
             low = tuple(max(a - blend, 0) for a in start)
             high = tuple(min(b + blend, n) for b, n in zip(stop, shape, strict=True))
             inner = tuple(slice(i - a + margin, j - a + margin) for a, i, j in zip(start, low, high, strict=True))
@@ -55,7 +57,7 @@ def refine_tiled(
             weights = share[0][:, None, None] * share[1][:, None] * share[2]
             out[tuple(slice(i, j) for i, j in zip(low, high, strict=True))] += weights * refined[inner].cpu().numpy()
             bar.advance()
-    return out[tuple(slice(0, n) for n in values.shape)]
+    return out[tuple(slice(0, n) for n in channels.shape[1:])]
 
 
 def _ramp(start: int, stop: int, length: int, blend: int) -> NDArray[np.float32]:
@@ -71,6 +73,6 @@ def _ramp(start: int, stop: int, length: int, blend: int) -> NDArray[np.float32]
 
 
 def _call(net: nn.Module, patch: NDArray[np.float32], cube: Tensor, place: Tensor, vector: Tensor) -> Tensor:
-    x = torch.as_tensor(patch, device=cube.device)[None, None].contiguous(memory_format=torch.channels_last_3d)
+    x = torch.as_tensor(patch, device=cube.device)[None].contiguous(memory_format=torch.channels_last_3d)
     out: Tensor = net(x, cube, place, vector)
     return out[0, 0].float()

@@ -13,7 +13,8 @@ from pann.refiner.net import INPUT_PEAK, SHARPNESS, STRIDE, RefinerNet
 class PlainUNet(RefinerNet):
     """3D U-Net on Gaussian-atom targets, as Lee, Jeong and Yang used it (npj Comput. Mater. 7, 8 (2021)).
 
-    It reads what the `GlobalLocalResUNet` reads of a patch, and nothing of the whole particle or of the acquisition.
+    It reads the density of a patch as the `GlobalLocalResUNet` does, and nothing of the whole particle, of its lattice
+    or of the acquisition.
 
     Parameters
     ----------
@@ -40,5 +41,6 @@ class PlainUNet(RefinerNet):
 
     def forward(self, patch: Tensor, pooled: Tensor, place: Tensor, acquisition: Tensor) -> Tensor:
         """Refined density, (b, 1, px, py, pz), non-negative; `pooled`, `place` and `acquisition` are not read."""
-        read = torch.cat([torch.log1p(patch), patch / INPUT_PEAK], dim=1)
+        density = patch[:, :1]
+        read = torch.cat([torch.log1p(density), density / INPUT_PEAK], dim=1)
         return softplus(self.body(read).float(), beta=SHARPNESS)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from pann.core import TiltSeries
+from pann.core import TiltSeries, Volume
 from pann.core.random import generator
 from pann.refiner.example import Example, Prepared
+from pann.refiner.lattice import bragg_filtered
 from pann.refiner.net import GlobalLocalResUNet
 from pann.refiner.target import gaussian_atoms
 from pann.tomography import make_projector
@@ -32,9 +33,11 @@ def example(positions):
     projector = make_projector(angles, shape, shape[:2], pixel_size=VOXEL)
     images = 200 * projector.forward(torch.from_numpy(density)).numpy() + 20
     series = TiltSeries(np.round(images), angles, VOXEL, dose=100.0)
+    values = gaussian_atoms(positions, 2 * heights, shape, VOXEL, 0.6)
     return Example(
         name="atoms",
-        values=gaussian_atoms(positions, 2 * heights, shape, VOXEL, 0.6).astype(np.float16),
+        values=values.astype(np.float16),
+        lattice=bragg_filtered(Volume(values, VOXEL)).astype(np.float16),
         scale=1.0,
         voxel_size=VOXEL,
         positions=positions,

@@ -8,10 +8,10 @@ from pann.refiner.net import N_ACQUISITION, GlobalLocalResUNet, sample_at_place
 def inputs(net, shape, batch=1):
     g = net.global_size
     place = torch.tensor([[-0.5, 0.5]] * 3).expand(batch, 3, 2)
-    return torch.rand(batch, 1, *shape), torch.rand(batch, 1, g, g, g), place, torch.rand(batch, N_ACQUISITION)
+    return torch.rand(batch, 2, *shape), torch.rand(batch, 1, g, g, g), place, torch.rand(batch, N_ACQUISITION)
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 8), (16, 12, 20), (32, 8, 16)])
+@pytest.mark.parametrize("shape", [(8, 8, 8), (16, 24, 8), (32, 8, 16)])
 @pytest.mark.parametrize(("width", "blocks", "global_size"), [(4, 1, 4), (8, 2, 8)])
 def test_output_has_the_shape_of_the_patch_and_is_not_negative(width, blocks, global_size, shape):
     net = GlobalLocalResUNet(width, blocks, 4, global_size, 8)

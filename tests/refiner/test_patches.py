@@ -50,9 +50,10 @@ def test_patches_show_the_particle_and_match_their_target(patches):
     inside = 0
     for index in range(20):
         item = patches[index]
-        assert item["patch"].shape == item["target"].shape == (1, 16, 16, 16)
+        assert item["patch"].shape == (2, 16, 16, 16)
+        assert item["target"].shape == (1, 16, 16, 16)
         inside += bool(item["target"].max() > 0.5)
-        both = torch.stack([item["patch"].ravel(), item["target"].ravel()])
+        both = torch.stack([item["patch"][0].ravel(), item["target"].ravel()])
         if item["target"].std() > 0.05:
             assert torch.corrcoef(both)[0, 1] > 0.8
     assert inside > 12
