@@ -54,7 +54,8 @@ def main() -> int:
     """Parse the command line and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--variants", type=int, nargs="+", default=list(range(len(VARIANTS))))
+    known = range(len(VARIANTS))
+    parser.add_argument("--variants", type=int, nargs="+", choices=known, default=list(known))
     arguments = parser.parse_args()
     folder = arguments.data / "ta_film"
     angles = read_angles(folder / "angles.mat")
