@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,13 @@ from torch import distributed
 from pann.refiner.example import Example
 from pann.refiner.scoring import dose_label
 
+Row = TypeVar("Row")
 Case = dict[str, Any]
 """Plain values: the keys of `FACTS`, and scores such as ``input/f1`` beside ``refined/f1``."""
 
-FACTS = ("name", "dose", "largest_tilt", "tilts", "atoms")
-"""What a row says of its sample: dose [e/Å² per projection], largest tilt [deg], number of tilts, number of atoms."""
+FACTS = ("name", "dose", "largest_tilt", "tilts", "atoms", "method", "iterations")
+"""What a row says of its sample: dose [e/Å² per projection], largest tilt [deg], number of tilts, number of atoms, and
+how it was reconstructed."""
 
 
 def case_of(example: Example, scores: dict[str, float]) -> Case:
@@ -26,6 +28,8 @@ def case_of(example: Example, scores: dict[str, float]) -> Case:
         "largest_tilt": float(np.abs(example.angles[:, 1]).max()),
         "tilts": len(example.angles),
         "atoms": len(example.positions),
+        "method": example.method,
+        "iterations": example.iterations,
         **scores,
     }
 
@@ -35,7 +39,7 @@ def xz_slice(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     return values[:, values.shape[1] // 2].astype(np.float32)
 
 
-def gathered(cases: list[Case], count: int) -> list[Case]:
+def gathered(cases: list[Row], count: int) -> list[Row]:
     """The rows of all processes, in the order of the samples; `cases` itself where there is one process.
 
     Lightning deals the `count` samples of a split to the processes in turn, and deals some of the first again where
@@ -43,7 +47,7 @@ def gathered(cases: list[Case], count: int) -> list[Case]:
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return cases
-    parts: list[list[Case]] = [[] for _ in range(distributed.get_world_size())]
+    parts: list[list[Row]] = [[] for _ in range(distributed.get_world_size())]
     distributed.all_gather_object(parts, cases)
     return [case for turn in zip(*parts, strict=True) for case in turn][:count]
 

@@ -206,7 +206,7 @@ class RefinerTask(LightningModule):
         # Means are taken of the gathered table: a process that has no sample of some dose would log fewer names.
         self.cases = gathered(self.cases, len(loader.dataset))
         means = mean_scores(self.cases, self.dose_bins)
-        means["refined/errors"] = errors_at_best(self._peaks)
+        means["refined/errors"] = errors_at_best(gathered(self._peaks, len(loader.dataset)))
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
