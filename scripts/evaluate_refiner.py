@@ -10,6 +10,7 @@ series are printed and written to OUTPUT/tables.md.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -29,7 +30,7 @@ from pann.pipeline.evaluation import (
     realism_cases,
     with_refiner,
 )
-from pann.pipeline.evaluation.baseline import TUNED
+from pann.pipeline.evaluation.baseline import TUNED, TUNED_BRIGHT
 from pann.pipeline.evaluation.comparison import COLUMNS, KEY
 from pann.training.words import options_from_words
 
@@ -93,12 +94,13 @@ def arms(options: Options) -> list[Arm]:
     if options.names and len(options.names) != len(options.refiners):
         raise ConfigError(f"names: {len(options.names)} names for {len(options.refiners)} refiners: give one each")
     names = options.names or [None] * len(options.refiners)
-    free = list(TUNED) if options.network_free is None else options.network_free
+    free: Sequence[str] = TUNED if options.network_free is None else options.network_free
+    bright = TUNED_BRIGHT if options.network_free is None else free
     refined = [
         with_refiner(path, [*options.refined, *recipe], name)
         for path, name in zip(options.refiners, names, strict=True)
     ]
-    return [network_free([*free, *recipe]), *refined]
+    return [network_free([*free, *recipe], [*bright, *recipe]), *refined]
 
 
 def cases(options: Options) -> list[Case]:

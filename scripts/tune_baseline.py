@@ -82,7 +82,8 @@ def table(file: RowFile, arms: list[Arm], options: Options) -> str:
         pooled = Pooled.of(rows)
         by_dose = [Pooled.of([row for row in rows if float(row["dose"]) == dose]).wrong[0] for dose in options.doses]
         own = [word for word in arm.overrides if word not in options.base]
-        cells = [" ".join(own) or "defaults", *(f"{value:.1f}" for value in (*by_dose, *pooled.wrong, pooled.rmsd_pm))]
+        name = " ".join(own or arm.overrides) or "defaults"
+        cells = [name, *(f"{value:.1f}" for value in (*by_dose, *pooled.wrong, pooled.rmsd_pm))]
         lines.append((pooled.wrong[0], cells))
     ordered = [cells for _, cells in sorted(lines, key=lambda line: line[0])]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *ordered))

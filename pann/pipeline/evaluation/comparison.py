@@ -80,17 +80,18 @@ def compare(
     digests = {arm.name: arm.digest for arm in arms}
     if len(digests) < len(arms):
         raise ConfigError(f"arms {', '.join(arm.name for arm in arms)}: give each a name of its own (names=)")
-    prepared: dict[tuple[str, tuple[str, ...]], Stages] = {}
+    prepared: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Stages] = {}
     with progress_bar("Evaluating", len(cases) * len(arms), progress) as bar:
         for case, arm in product(cases, arms):
             rows = (case.key | {"arm": arm.name, "settings": digests[arm.name], "stage": stage} for stage in stages)
             missing = {row["stage"]: row for row in rows if row not in file}
             if missing:
                 elements = case.target.elements
-                if (arm.name, elements) not in prepared:
-                    prepared[arm.name, elements] = prepare(arm.options(elements))
+                ready = (arm.name, arm.overrides_at(case.dose), elements)
+                if ready not in prepared:
+                    prepared[ready] = prepare(arm.options(elements, case.dose))
                 ask = veto and arm.checkpoint is not None
-                for found in run_stages(case, prepared[arm.name, elements], "fit" in missing, ask):
+                for found in run_stages(case, prepared[ready], "fit" in missing, ask):
                     if found.stage in missing:
                         file.append(missing[found.stage] | row_of(case, found, radius))
             bar.advance(1, f"{case.target.name} {case.dose:g} e/Å² {arm.name}")

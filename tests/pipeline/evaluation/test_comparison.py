@@ -79,6 +79,13 @@ def test_elements_are_told_and_the_network_is_kept(workplace: Path) -> None:
     assert network_free([]).options(("Ni",)).refiner is None
 
 
+def test_bright_series_have_settings_of_their_own() -> None:
+    arm = network_free(["tracing.smoothing=0.6"], ["tracing.smoothing=0.2"])
+    assert [arm.options(("Ni",), dose).tracing["smoothing"] for dose in (25, 999, 1000)] == [0.6, 0.6, 0.2]
+    assert arm.digest != network_free(["tracing.smoothing=0.6"]).digest
+    assert network_free(["fit=null"]).digest == network_free(["fit=null"], ["fit=null"]).digest
+
+
 @pytest.mark.parametrize("word", ["tracing.smoothin=1", "nothing=1", "tracing.smoothing"])
 def test_unknown_options_are_refused(word: str) -> None:
     with pytest.raises(ConfigError, match="network-free"):
