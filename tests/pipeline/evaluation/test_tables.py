@@ -53,5 +53,11 @@ def test_ratios_are_to_the_network_free_arm_on_the_same_cases() -> None:
     assert "likelihood fit\n" not in text
 
 
+def test_every_line_has_the_columns_of_its_head() -> None:
+    for arms in ([(NETWORK_FREE, "s")], [("net", "s")], [(NETWORK_FREE, "s"), ("net", "s")]):
+        text = comparison_tables([row(name) for name, _ in arms], arms)
+        assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
 def test_rows_of_other_settings_are_left_out() -> None:
     assert comparison_tables([row("net")], [("net", "other")]).startswith("No case is complete")
