@@ -100,8 +100,8 @@ def comparison_tables(rows: Sequence[Row], arms: Sequence[tuple[str, str]]) -> s
 
 LEGEND = (
     "Wrong: missed and false atoms per 100 true ones, of all, of inner and of surface atoms. RMSD of the matched atoms "
-    "(within 1.0 Å unless said otherwise) beside the Cramér-Rao bound of the whole truth. The bound counts weak atoms that "
-    "no chain finds: where many are missed, the RMSD may lie below it. z / x: rms error along the beam over that across "
+    "(within 1.0 Å unless said otherwise) beside the Cramér-Rao bound of the whole truth. It counts weak atoms that "
+    "no chain finds: where many are missed the RMSD may lie below it. z / x: rms error along the beam over that across "
     "it. Images refuse: cases in which `refiner.choose=likelihood` would have kept the first volume. Ratios are to the "
     "network-free chain on the same counts: below 1 the refiner is better."
 )
