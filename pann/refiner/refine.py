@@ -16,7 +16,7 @@ from pann.refiner.acquisition import acquisition_vector, counts_per_area
 from pann.refiner.canonical import BULK_SMOOTHING, Canonical, PooledCube, pooled_cube, to_canonical
 from pann.refiner.net import RefinerNet
 from pann.refiner.nets import network_of
-from pann.refiner.thresholds import peak_factor
+from pann.refiner.thresholds import usual_height
 from pann.refiner.tiling import refine_tiled
 
 STAGE = "refiner"
@@ -162,8 +162,7 @@ def refined_threshold(refined: Volume, smoothing: float, lightest: float = 1.0) 
     facts = refined.metadata
     if "thresholds" not in facts:
         raise InputError(f"{refined.name}: not a volume that the refiner made, trace it with threshold=auto")
-    share = facts["thresholds"].at(facts["counts_per_area"], lightest)
-    return float(share * facts["atom_height"] * peak_factor(smoothing, facts["atom_sigma"]))
+    return float(facts["thresholds"].at(facts["counts_per_area"], lightest) * usual_height(refined, smoothing))
 
 
 def flip_cube(pooled: PooledCube, axes: tuple[int, ...], shape: tuple[int, ...]) -> PooledCube:

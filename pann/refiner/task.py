@@ -20,7 +20,7 @@ from pann.refiner.net import STRIDE, RefinerNet
 from pann.refiner.patches import PatchBatch
 from pann.refiner.reprojection import reprojection_deviance
 from pann.refiner.scoring import Trace, atom_scores
-from pann.refiner.thresholds import LOWEST_PEAK, Peaks, errors_at_best, fit_thresholds, peak_factor, peak_heights
+from pann.refiner.thresholds import LOWEST_PEAK, Peaks, errors_at_best, fit_thresholds, peak_heights, usual_height
 from pann.refiner.tiling import refine_tiled
 
 
@@ -38,7 +38,6 @@ class RefinerTask(LightningModule):
     reprojection : weight of the Poisson deviance of the re-projected whole volume, `every` how many steps it is
         computed, and `psf_sigma` [Å], the blur of the images beyond the width of the target's atoms; weight 0 is off.
     trace : volume -> atoms. The input is traced with its own threshold, the refined volume with the network's.
-    sigma : width of the target's atoms [Å].
     match_radius : [Å].
     dose_bins : edges [e/Å² per projection].
     tile, margin : see `pann.refiner.tiling.refine_tiled`.
@@ -58,7 +57,6 @@ class RefinerTask(LightningModule):
         loss: RefinerLoss,
         reprojection: Mapping[str, float],
         trace: Trace,
-        sigma: float,
         match_radius: float,
         dose_bins: list[float],
         tile: int,
@@ -72,7 +70,6 @@ class RefinerTask(LightningModule):
         self.loss = loss
         self.reprojection = dict(reprojection)
         self.trace = trace
-        self.sigma = sigma
         self.match_radius = match_radius
         self.dose_bins = list(dose_bins)
         self.tile = tile
@@ -155,7 +152,7 @@ class RefinerTask(LightningModule):
         target, refined = prepared.target, self._refined(prepared)
         if example.name not in self._baselines:
             self._baselines[example.name] = atom_scores(values, example, self.trace, self.match_radius)
-        threshold = self._threshold(prepared)
+        threshold = self._threshold(prepared, refined)
         ours = atom_scores(refined, example, self.trace, self.match_radius, threshold)
         scores = {"mse": float(np.mean((refined - target) ** 2))}
         for kind, found in (("input", self._baselines[example.name]), ("refined", ours)):
@@ -176,10 +173,14 @@ class RefinerTask(LightningModule):
             margin=self.margin,
         )
 
-    def _threshold(self, prepared: Prepared) -> float:
-        """The tracer's threshold in the refined volume of a sample."""
+    def _threshold(self, prepared: Prepared, refined: NDArray[np.float32]) -> float:
+        """The tracer's threshold in the `refined` volume of a sample."""
         share = self.net.thresholds.at(prepared.counts, prepared.lightest)
-        return share * peak_factor(self._smoothing, self.sigma)
+        return share * usual_height(self._volume(prepared, refined), self._smoothing)
+
+    @staticmethod
+    def _volume(prepared: Prepared, values: NDArray[np.float32]) -> Volume:
+        return Volume(values, prepared.example.voxel_size, name=prepared.example.name)
 
     @property
     def _smoothing(self) -> float:
@@ -188,11 +189,12 @@ class RefinerTask(LightningModule):
 
     def _labelled(self, prepared: Prepared, refined: NDArray[np.float32]) -> Peaks:
         example = prepared.example
-        volume = Volume(refined, example.voxel_size, name=example.name)
-        traced = self.trace(volume, threshold=LOWEST_PEAK * peak_factor(self._smoothing, self.sigma))
+        volume = self._volume(prepared, refined)
+        usual = usual_height(volume, self._smoothing)
+        traced = self.trace(volume, threshold=LOWEST_PEAK * usual)
         is_atom = np.zeros(len(traced), bool)
         is_atom[match(traced.positions, example.positions, self.match_radius)[:, 0]] = True
-        heights = peak_heights(traced.positions, volume, self._smoothing, self.sigma)
+        heights = peak_heights(traced.positions, volume, self._smoothing) / usual
         return Peaks(prepared.counts, prepared.lightest, heights, is_atom, len(example.positions))
 
     @torch.inference_mode()

@@ -1,8 +1,9 @@
 """How high a peak of a refined volume must be to be an atom, learnt on validation samples.
 
 The network answers with the mean of what the data allow, so peaks of atoms it is unsure of come out low: the best
-threshold depends on how many electrons there were. Where the lightest element scatters little, a lower threshold finds
-its atoms, but only if there are electrons enough to tell them from noise.
+threshold depends on how many electrons there were. It is measured by the peaks of the volume itself, whose usual height
+differs from particle to particle. Where the lightest element scatters little, a lower threshold finds its atoms, but
+only if there are electrons enough to tell them from noise.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import gaussian_filter, map_coordinates, maximum_filter
 from torch import Tensor
 
 from pann.core import Volume
@@ -24,11 +25,13 @@ EXPONENTS = (0.0, 0.5, 1.0)
 LIGHTEST = 0.3
 """Lighter elements, relative to a mean atom, do not lower the threshold any more: noise would pass."""
 LOWEST_PEAK = 0.05
-"""Lower maxima are not looked at."""
+"""Lower maxima, over the usual height, are not looked at."""
 KNOTS = 4
 """Points of the curve."""
 UNTRAINED = (tuple(float(k) for k in range(KNOTS)), (0.3,) * KNOTS, (1.0,) * KNOTS)
-"""A curve to begin with: 0.3 of the lightest atom's peak."""
+"""A curve to begin with: 0.3 of the usual height, less where the lightest atom is lighter."""
+NEIGHBOURS = np.arange(27).reshape(3, 3, 3) != 13
+"""The 26 voxels about one: on a plateau none is a maximum."""
 SPREAD = 0.35
 """Standard deviation, in powers of ten of the counts, of the samples that a knot listens to."""
 
@@ -41,7 +44,7 @@ class Peaks:
     ----------
     counts : electrons per Å² of an image, see `pann.refiner.acquisition.counts_per_area`.
     lightest : scattering power of the lightest atom over that of a mean one.
-    heights : (n,) of the maxima, in peaks of a mean atom of the target.
+    heights : (n,) of the maxima, over the usual height in the volume, see `usual_height`.
     is_atom : (n,) whether a true atom was matched to it.
     n_true : number of true atoms.
     """
@@ -61,7 +64,7 @@ class Peaks:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Share of a mean atom's peak above which a maximum is an atom, interpolated over the logarithm of the counts.
+    """Share of the usual height above which a maximum is an atom, interpolated over the logarithm of the counts.
 
     Attributes
     ----------
@@ -111,21 +114,27 @@ def fit_thresholds(samples: Sequence[Peaks]) -> Thresholds:
     return Thresholds(tuple(knots.tolist()), tuple(float(s) for s in shares), tuple(float(e) for e in exponents))
 
 
-def peak_factor(smoothing: float, sigma: float) -> float:
-    """By how much a Gaussian of width `smoothing` [Å] lowers the peak of an atom of width `sigma` [Å]."""
-    return float((1 + (smoothing / sigma) ** 2) ** -1.5)
+def usual_height(volume: Volume, smoothing: float) -> float:
+    """Σh³ / Σh² over the maxima h of `volume`, smoothed by the tracer's `smoothing` [Å]: what its atoms are like.
 
-
-def peak_heights(positions: NDArray[np.float64], volume: Volume, smoothing: float, sigma: float) -> NDArray[np.float64]:
-    """Heights (n,) of the maxima at `positions` [Å] of a refined `volume`, in peaks of a mean atom.
-
-    The mean atom has peak 1 and width `sigma` [Å] in `volume`. `smoothing` [Å] is the tracer's; what it takes from a
-    peak is given back.
+    Atoms decide it, however many low maxima noise adds.
     """
-    smooth = gaussian_filter(volume.values, smoothing / volume.voxel_size, mode="nearest")
+    smooth = _smoothed(volume, smoothing)
+    others = maximum_filter(smooth, footprint=NEIGHBOURS)
+    heights = smooth[smooth > np.maximum(others, 0)].astype(np.float64)
+    return float((heights**3).sum() / (heights**2).sum()) if len(heights) else 1.0
+
+
+def peak_heights(positions: NDArray[np.float64], volume: Volume, smoothing: float) -> NDArray[np.float64]:
+    """Heights (n,) of the maxima at `positions` [Å] of `volume`, smoothed by the tracer's `smoothing` [Å]."""
     index = position_to_index(positions, volume.shape, volume.voxel_size)
-    heights: NDArray[np.float64] = map_coordinates(smooth, index.T, order=3, mode="nearest")
-    return heights / peak_factor(smoothing, sigma)
+    heights: NDArray[np.float64] = map_coordinates(_smoothed(volume, smoothing), index.T, order=3, mode="nearest")
+    return heights
+
+
+def _smoothed(volume: Volume, smoothing: float) -> NDArray[np.float32]:
+    smooth: NDArray[np.float32] = gaussian_filter(volume.values, smoothing / volume.voxel_size, mode="nearest")
+    return smooth
 
 
 def errors_at_best(samples: Sequence[Peaks]) -> float:

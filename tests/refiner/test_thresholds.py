@@ -12,8 +12,8 @@ from pann.refiner.thresholds import (
     Thresholds,
     errors_at_best,
     fit_thresholds,
-    peak_factor,
     peak_heights,
+    usual_height,
 )
 
 
@@ -58,12 +58,16 @@ def test_thresholds_travel_with_the_network(net):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.4])
-def test_heights_of_peaks_are_those_of_the_atoms_whatever_the_smoothing(smoothing):
+def test_usual_height_is_that_of_the_atoms_whatever_noise_adds(smoothing):
+    positions = 3.0 * np.stack(np.meshgrid(*[np.arange(-1, 2)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    atoms = gaussian_atoms(positions, np.full(27, 2.0), (40, 40, 40), 0.4, 0.5)
+    noise = 0.03 * generator(1, "noise").random(atoms.shape).astype(np.float32)
+    clean = usual_height(Volume(atoms, 0.4), smoothing)
+    assert clean == pytest.approx(2 * (1 + (smoothing / 0.5) ** 2) ** -1.5, rel=0.1)
+    assert usual_height(Volume(atoms + noise, 0.4), smoothing) == pytest.approx(clean, rel=0.1)
+
+
+def test_heights_of_peaks_between_voxels_are_those_of_the_atoms():
     positions = np.array([[0.13, -0.2, 0.05], [3.1, 0.4, -2.0]])
     volume = Volume(gaussian_atoms(positions, [1.0, 0.5], (40, 40, 40), 0.4, 0.5), 0.4)
-    np.testing.assert_allclose(peak_heights(positions, volume, smoothing, 0.5), [1.0, 0.5], rtol=0.04)
-
-
-def test_smoothing_lowers_a_peak_by_the_ratio_of_the_volumes():
-    assert peak_factor(0.0, 0.5) == 1.0
-    assert peak_factor(0.5, 0.5) == pytest.approx(2**-1.5)
+    np.testing.assert_allclose(peak_heights(positions, volume, 0.0), [1.0, 0.5], rtol=0.04)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
 
 from pann.core import CheckpointError, InputError, Volume
 from pann.core.random import generator
@@ -120,16 +119,15 @@ def test_mirrored_cube_is_the_cube_of_the_mirror():
         assert mirrored.place(start, start + 4).shape == (3, 2)
 
 
-def test_threshold_parts_atoms_from_nothing_at_any_count_level(refiner, example):
-    """A mean atom of the target, in image units and smoothed by the tracer, lies well above the threshold."""
-    volume = Volume(np.asarray(example.values, np.float32) * 50, 0.4)
+def test_threshold_follows_the_count_level(refiner, example):
+    """Fifty times the density has fifty times the threshold; only a refined volume has one."""
+    volume = Volume(np.asarray(example.values, np.float32), 0.4)
     refined = refiner(volume, example.series)
-    height, smoothing = refined.metadata["atom_height"], 0.4
-    atom = gaussian_atoms([[0, 0, 0]], [height], (20, 20, 20), 0.4, refined.metadata["atom_sigma"])
-    peak = gaussian_filter(atom, smoothing / 0.4).max()
-    assert 0.2 < refined_threshold(refined, smoothing) / peak < 0.5
+    brighter = refiner(volume.replace(values=50 * volume.values), example.series)
+    assert refined_threshold(brighter, 0.4) == pytest.approx(50 * refined_threshold(refined, 0.4), rel=0.05)
+    assert refined_threshold(refined, 0.4, lightest=0.5) < refined_threshold(refined, 0.4)
     with pytest.raises(InputError, match="not a volume that the refiner made"):
-        refined_threshold(volume, smoothing)
+        refined_threshold(volume, 0.4)
 
 
 def save(path, net, model=MODEL, stage="refiner"):
