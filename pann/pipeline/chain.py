@@ -1,6 +1,6 @@
 """The chain: tilt series -> volume -> refined volume -> traced atoms -> elements -> fitted atoms."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,8 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
         refiner = None
     if refiner is not None and options.refiner is not None:
         with clock.step("refine", "the network refines the volume"):
-            answer = refiner.refine(first.volume, series, flips=options.refiner["flips"], progress=options.progress)
+            volume = _network_input(series, first, options)
+            answer = refiner.refine(volume, series, flips=options.refiner["flips"], progress=options.progress)
             refined, confidence = answer.volume, answer.confidence
         with clock.step("trace", "atoms of the refined volume"):
             traced["refined"] = trace(refined, **_refined_tracing(refined, tracing, options))
@@ -121,7 +122,8 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
             "others drift"
         )
     elif options.fit is not None:
-        fitted = fit_atoms(series, model, options, clock, _fit_surroundings(first, options))
+        held = held_options(options, chosen == "refined")
+        fitted = fit_atoms(series, model, held, clock, _fit_surroundings(first, options))
         model = fitted.model
         notes += fitted.warnings
     notes += check_bonds(model, options.elements)
@@ -134,6 +136,24 @@ def _reconstruct(series: TiltSeries, options: ChainOptions) -> Reconstruction:
     psf = PointSpread((sigma,)) if sigma else None
     method = settings.pop("method")
     return reconstruct_details(series, method, psf=psf, device=options.device, progress=options.progress, **settings)
+
+
+def _network_input(series: TiltSeries, first: Reconstruction, options: ChainOptions) -> Volume:
+    """The first volume, or one of fewer passes where it took more than the network was trained on."""
+    passes = options.refiner["passes"] if options.refiner else None
+    if passes is None or first.statistic is None or first.iterations <= passes:
+        return first.volume
+    fewer = options.reconstruction | {"iterations": passes, "min_iterations": passes}
+    return _reconstruct(series, replace(options, reconstruction=fewer)).volume
+
+
+def held_options(options: ChainOptions, refined: bool) -> ChainOptions:
+    """Options of the fit: atoms that come from the `refined` volume are held where the network, which knows lattices,
+    saw them, by a prior that bright series overrule; unless `fit.position_prior` says otherwise.
+    """
+    if not refined or options.refiner is None or options.fit is None or options.fit["position_prior"] is not None:
+        return options
+    return replace(options, fit=options.fit | {"position_prior": options.refiner["position_prior"]})
 
 
 def _tracing_options(options: ChainOptions) -> dict[str, Any]:

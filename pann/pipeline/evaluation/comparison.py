@@ -11,7 +11,7 @@ import numpy as np
 from pann.core import AtomicModel, ConfigError, InputError
 from pann.core.progress import progress_bar
 from pann.metrics import score_by_place
-from pann.pipeline.chain import run_chain
+from pann.pipeline.chain import held_options, run_chain
 from pann.pipeline.clock import Clock
 from pann.pipeline.evaluation.arms import Arm
 from pann.pipeline.evaluation.cases import Case
@@ -117,9 +117,10 @@ def run_stages(case: Case, stages: Stages, fitted: bool, veto: bool) -> Iterator
     if not fitted:
         return
     first = traced.reconstruction
+    refined = traced.refined is not None
     surroundings = {"background_images": first.outside, "device": stages.options.device, "progress": False}
     try:
-        result = fit_atoms(traced.series, traced.model, stages.options, clock, surroundings)
+        result = fit_atoms(traced.series, traced.model, held_options(stages.options, refined), clock, surroundings)
     except InputError as error:
         yield Found("fit", NOTHING, _seconds(clock), choice, str(error))
         return
