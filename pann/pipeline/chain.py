@@ -148,12 +148,17 @@ def _network_input(series: TiltSeries, first: Reconstruction, options: ChainOpti
 
 
 def held_options(options: ChainOptions, refined: bool) -> ChainOptions:
-    """Options of the fit: atoms that come from the `refined` volume are held where the network, which knows lattices,
-    saw them, by a prior that bright series overrule; unless `fit.position_prior` says otherwise.
+    """Options of the fit of atoms that come from the `refined` volume.
+
+    The network knows lattices, the likelihood of a single atom does not: the atoms are held where the network saw them,
+    by a prior that bright series overrule (unless `fit.position_prior` says otherwise), and are not tested one by one
+    (unless `refiner.existence`), which would remove most light atoms beside heavy ones.
     """
-    if not refined or options.refiner is None or options.fit is None or options.fit["position_prior"] is not None:
+    if not refined or options.refiner is None or options.fit is None:
         return options
-    return replace(options, fit=options.fit | {"position_prior": options.refiner["position_prior"]})
+    prior = options.fit["position_prior"]
+    fit = options.fit | {"position_prior": options.refiner["position_prior"] if prior is None else prior}
+    return replace(options, fit=fit, existence=options.existence if options.refiner["existence"] else None)
 
 
 def _tracing_options(options: ChainOptions) -> dict[str, Any]:
