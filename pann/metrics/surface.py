@@ -10,8 +10,8 @@ REACH = 2.0
 """Length of the cone in nearest-neighbour distances (their median): far enough that the second shell closes the gaps of
 open lattices (diamond, perovskite), near enough that it says nothing of the far side of a groove."""
 HALF_ANGLE = 60.0
-"""Half-angle [deg] above which an empty cone means surface. Atoms inside crystals and glasses have cones below 55°, those
-on facets and edges above 65°; of the nine particles of the realism test set 0 to 14 % of the atoms lie in between."""
+"""Half-angle [deg] above which an empty cone means surface. Atoms inside crystals and glasses have cones below 55°,
+those on facets and edges above 65°; of the nine particles of the test set 0 to 14 % of the atoms lie in between."""
 
 
 def surface_atoms(positions: ArrayLike, half_angle: float = HALF_ANGLE, reach: float = REACH) -> NDArray[np.bool_]:

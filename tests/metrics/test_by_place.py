@@ -49,7 +49,9 @@ def test_missed_atoms_belong_to_their_own_place(truth: AtomicModel, surface: np.
 def test_false_atoms_belong_to_the_place_of_the_nearest_true_atom(truth: AtomicModel, surface: np.ndarray) -> None:
     tip = truth.positions[np.argmax(truth.positions[:, 0])]
     hole = truth.positions[np.argmin(np.linalg.norm(truth.positions, axis=1))] + [1.2, 0.1, 0.0]
-    found = AtomicModel(np.concatenate([truth.positions, [tip + [2.0, 0.0, 0.0], tip + [4.0, 0.0, 0.0], hole]]))
+    found = AtomicModel(
+        np.concatenate([truth.positions, [tip + np.array([2.0, 0.0, 0.0]), tip + np.array([4.0, 0.0, 0.0]), hole]])
+    )
     scores = score_by_place(found, truth, surface)
     assert (scores["surface_false"], scores["inner_false"], scores["missed"]) == (2, 1, 0)
     assert scores["precision"] == pytest.approx(len(truth) / len(found))
@@ -66,7 +68,7 @@ def test_errors_along_the_beam_are_elongation(truth: AtomicModel, surface: np.nd
 
 
 def test_a_rigid_shift_is_no_error(truth: AtomicModel, surface: np.ndarray) -> None:
-    scores = score_by_place(truth.replace(positions=truth.positions + [0.2, 0.1, -0.3]), truth, surface)
+    scores = score_by_place(truth.replace(positions=truth.positions + np.array([0.2, 0.1, -0.3])), truth, surface)
     assert scores["missed"] == scores["false"] == 0
     assert scores["rmsd_pm"] == pytest.approx(0, abs=1e-6)
 
