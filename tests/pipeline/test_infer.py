@@ -15,7 +15,7 @@ FILES = {"model.xyz", "volume.mrc", "report.html", "summary.json", "config.yaml"
 
 
 def test_the_whole_chain(infer: Cli, workplace: Path, truth: AtomicModel, tmp_path: Path) -> None:
-    status, printed = infer(f"truth={workplace / 'truth.xyz'}", "classifier=kmeans")
+    status, printed = infer(f"truth={workplace / 'truth.xyz'}", "classifier=kmeans", "refiner.existence=true")
     assert status == 0, printed
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == FILES | {"refined.mrc"}
