@@ -1,6 +1,6 @@
 """What is periodic in a volume: the lattice, gathered from the whole particle, as a network on patches cannot see it.
 
-At low dose an atom stands out of noise by one standard deviation, while a Bragg reflection adds up all atoms of the
+At low dose a single atom hardly stands out of noise, while a Bragg reflection adds up all atoms of the
 crystal. Filtering Fourier space by what rises above its surroundings (Bragg filtering, as in high-resolution images:
 Hÿtch, Snoeck and Kilaas, Ultramicroscopy 74, 131 (1998)) therefore says where the lattice wants atoms. Several grains
 or phases pass side by side, each where it is; of a glass hardly anything passes.
