@@ -5,10 +5,12 @@ cost that does not depend on the number of atoms. The blur is a product with two
 hence its own transpose. A core that is wider than σ, by thermal motion, gets a halo that is wider by as much.
 """
 
-from math import pi, sqrt
+from math import sqrt
 
 import torch
 from torch import Tensor
+
+from pann.fitting.render import gaussian_profile
 
 Matrices = tuple[Tensor, Tensor]
 
@@ -77,7 +79,7 @@ def _blur(field: tuple[int, int], width: float, like: Tensor) -> tuple[Matrices,
     for n in field:
         index = torch.arange(n, dtype=torch.float64, device=like.device)
         square = ((index[:, None] - index) / width) ** 2
-        kernel = torch.exp(-square / 2) / (sqrt(2 * pi) * width)
+        kernel = gaussian_profile(index[:, None] - index, torch.tensor(width**2, dtype=torch.float64))
         blur.append(kernel.to(like.dtype))
         slope.append((kernel * (square - 1) / width).to(like.dtype))
     return (blur[0], blur[1]), (slope[0], slope[1])
