@@ -1,11 +1,14 @@
-"""From a volume and traced positions to elements with probabilities."""
+"""From volumes, images and traced positions to elements with probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from pann.classifier.composition import composition_of, match_composition
+from pann.classifier.evidence import Evidence
 from pann.classifier.features import describe_atoms
 from pann.classifier.graph import build_graph
 from pann.classifier.intensity import integrated_intensity
@@ -13,7 +16,6 @@ from pann.classifier.net import CandidateTransformer
 from pann.classifier.scattering import scattering_powers
 from pann.core.atomic_model import AtomicModel
 from pann.core.errors import CheckpointError, ConfigError
-from pann.core.volume import Volume
 from pann.io.weights import Weights, load_weights
 
 STAGE = "classifier"
@@ -48,30 +50,47 @@ class Classifier:
         return cls(net)
 
     @torch.no_grad()
+    def chances(self, evidence: Evidence, model: AtomicModel, elements: Sequence[int]) -> NDArray[np.float64]:
+        """Probability (n, n_candidates + 1) that each atom of `model` is each of `elements`, or no atom at all (last).
+
+        `evidence` as in `__call__`.
+        """
+        features = describe_atoms(evidence, model, self.net.features)
+        graph = build_graph(features, elements, scattering_powers(elements), self.net.graph)
+        every = self.net(graph).double().softmax(dim=1).numpy()
+        return every[:, [*range(len(elements)), -1]]
+
     def __call__(
-        self, volume: Volume, model: AtomicModel, elements: Sequence[int], reject: float | None = None
+        self,
+        evidence: Evidence,
+        model: AtomicModel,
+        elements: Sequence[int],
+        reject: float | None = None,
+        composition: Mapping[str, float] | None = None,
     ) -> AtomicModel:
         """The atoms of `model` with elements.
 
         Parameters
         ----------
-        volume : reconstruction, raw or refined, that the positions refer to.
+        evidence : volumes and images that the positions refer to.
         model : traced atoms; their elements, if any, are ignored.
         elements : candidate atomic numbers, any order.
         reject : drop atoms whose probability of being no atom at all exceeds this; None keeps every atom.
+        composition : amounts of the candidates by symbol, where they are known beforehand: the probabilities are
+            reweighted until they agree, see `pann.classifier.composition.match_composition`.
 
         Returns
         -------
         AtomicModel with `numbers`, `probabilities` of the element named (among the candidates; with a single candidate,
-        of being an atom), and `intensities` integrated over the ball of the features.
+        of being an atom), and `intensities` integrated over the ball of the features in the first volume.
         """
         if reject is not None and not 0 < reject <= 1:
             raise ConfigError(f"reject is {reject}: expected a probability in (0, 1], or nothing to keep every atom")
-        powers = scattering_powers(elements)
-        features = describe_atoms(volume, model, self.net.features)
-        graph = build_graph(features, elements, powers, self.net.graph)
-        chances = self.net(graph).double().softmax(dim=1).numpy()
-        real, nothing = chances[:, : len(elements)], chances[:, -1]
+        shares = None if composition is None else composition_of(composition, elements)
+        chances = self.chances(evidence, model, elements)
+        if shares is not None:
+            chances = match_composition(chances, shares)
+        real, nothing = chances[:, :-1], chances[:, -1]
         chosen = real.argmax(axis=1)
         if len(elements) == 1:
             confidence = 1 - nothing
@@ -80,6 +99,6 @@ class Classifier:
         classified = model.replace(
             numbers=np.asarray(elements, dtype=np.int64)[chosen],
             probabilities=np.clip(confidence, 0, 1),
-            intensities=integrated_intensity(volume, model.positions, self.net.features.intensity_radius),
+            intensities=integrated_intensity(evidence.raw, model.positions, self.net.features.intensity_radius),
         )
         return classified if reject is None else classified.select(nothing <= reject)

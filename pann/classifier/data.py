@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, RandomSampler
 from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
-from pann.classifier.features import AtomFeatures
+from pann.classifier.features import MEASURES, AtomFeatures
 from pann.classifier.graph import MAX_CANDIDATES, GraphConfig, build_graph, candidate_fields
 from pann.classifier.kmeans import global_clusters, local_clusters, mixture_shares
 from pann.classifier.mixture import tied_mixture
@@ -41,7 +41,7 @@ class TracedParticle:
     elements : atomic numbers the particle is made of.
     n_true : atoms of the truth, found or not.
     dose : [e/Å² per projection].
-    source : "raw" for a plain reconstruction, "refined" for the refiner's output.
+    source : where the atoms were traced, "raw" for the reconstruction, "refined" for the refiner's volume.
     """
 
     features: AtomFeatures
@@ -57,7 +57,7 @@ def write_particle(path: Path, particle: TracedParticle) -> None:
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file["positions"] = particle.features.positions
         file["values"] = particle.features.values
-        file["log_intensity"] = particle.features.log_intensity
+        file["log_intensities"] = particle.features.log_intensities
         file["labels"] = particle.labels
         file["elements"] = np.array(particle.elements, dtype=np.int64)
         file.attrs.update(n_true=particle.n_true, dose=particle.dose, source=particle.source)
@@ -67,7 +67,7 @@ def read_particle(path: Path) -> TracedParticle:
     """Read a file of `write_particle`; raises InputError where it is damaged."""
     try:
         with h5py.File(path) as file:
-            features = AtomFeatures(file["positions"][:], file["values"][:], file["log_intensity"][:])
+            features = AtomFeatures(file["positions"][:], file["values"][:], file["log_intensities"][:])
             elements = tuple(int(number) for number in file["elements"][:])
             attributes = dict(file.attrs)
             labels = file["labels"][:]
@@ -140,8 +140,11 @@ def class_labels(labels: NDArray[np.int64], candidates: Sequence[int]) -> torch.
 
 
 def baseline_labels(particle: TracedParticle) -> dict[str, NDArray[np.int64]]:
-    """Class of each atom by each of BASELINES, as a place in `particle.elements`."""
-    log_intensity = particle.features.log_intensity.astype(np.float64)
+    """Class of each atom by each of BASELINES, as a place in `particle.elements`.
+
+    They read the integrated intensity in the reconstruction, as the field does.
+    """
+    log_intensity = particle.features.log_intensities[:, MEASURES.index("raw")].astype(np.float64)
     intensities = np.exp(log_intensity)
     powers = scattering_powers(particle.elements)
     by_power = np.argsort(powers)

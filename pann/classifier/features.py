@@ -1,7 +1,9 @@
 """What the network sees of each atom: density moments, intensities, and its place in the particle.
 
-Everything is relative to the particle's own typical atom, since the scale of a reconstruction is arbitrary, and nothing
-depends on the frame: positions enter through distances only.
+Moments and intensities are taken in the reconstruction and in the refiner's volume, intensities in the images too; a
+source that is missing is replaced by the next best one, and flagged. Everything is relative to the particle's own
+typical atom, since the scale of a reconstruction is arbitrary, and nothing depends on the frame: positions enter
+through distances only.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,14 +14,21 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
+from pann.classifier.emission import image_intensities
+from pann.classifier.evidence import Evidence
 from pann.classifier.intensity import integrated_intensity, relative_log, typical
-from pann.classifier.zernike import zernike_basis, zernike_moments
+from pann.classifier.zernike import sample, zernike_basis, zernike_moments
 from pann.core.atomic_model import AtomicModel
 from pann.core.errors import InputError
 from pann.core.volume import Volume
 
 _FLOOR = 0.02
 _QUANTILES = (0.05, 0.15, 0.3, 0.7, 0.85, 0.95)
+MEASURES = ("images", "raw", "refined")
+"""Where the intensity of an atom is measured, in the order of `AtomFeatures.log_intensities`."""
+GROUPS = ("intensities", "zernike", "images", "standing", "surroundings", "particle", "sources")
+"""Kinds of columns, in order; see `column_groups`."""
+_SURROUNDINGS = 10
 
 
 @dataclass(frozen=True)
@@ -59,41 +68,97 @@ class AtomFeatures:
     ----------
     positions : (n, 3) float32 [Å].
     values : (n, n_features) float32.
-    log_intensity : (n,) float32, log of the integrated intensity relative to the typical atom.
+    log_intensities : (n, 3) float32, log of the intensity by each of `MEASURES`, relative to the typical atom.
     """
 
     positions: NDArray[np.float32]
     values: NDArray[np.float32]
-    log_intensity: NDArray[np.float32]
+    log_intensities: NDArray[np.float32]
+
+    @property
+    def log_intensity(self) -> NDArray[np.float32]:
+        """The best measure of the intensity, (n,)."""
+        return self.log_intensities[:, 0]
 
 
-def describe_atoms(volume: Volume, model: AtomicModel, config: FeatureConfig) -> AtomFeatures:
-    """Features of every atom of `model` in `volume`.
+def describe_atoms(evidence: Evidence, model: AtomicModel, config: FeatureConfig) -> AtomFeatures:
+    """Features of every atom of `model`.
 
     Raises InputError when there are no atoms, or the atoms lie outside the density.
     """
     if not len(model):
         raise InputError(f"{model.name}: there are no atoms to classify: lower the tracing threshold")
     positions = np.asarray(model.positions)
-    intensity = integrated_intensity(volume, positions, config.intensity_radius)
-    log_intensity = relative_log(intensity)
-    balls = [relative_log(integrated_intensity(volume, positions, radius)) for radius in config.radii]
-    blocks = [
-        log_intensity[:, None],
-        np.stack(balls, axis=-1),
-        _density_moments(volume, positions, config),
-        _standing(log_intensity),
-        _surroundings(positions, log_intensity, config.local_radius),
-        np.broadcast_to(_particle(log_intensity), (len(positions), len(_QUANTILES) + 2)),
-    ]
-    values = np.concatenate(blocks, axis=1)
-    return AtomFeatures(positions.astype(np.float32), values.astype(np.float32), log_intensity.astype(np.float32))
+    raw = _in_volume(evidence.raw, positions, config)
+    refined = raw if evidence.refined is None else _in_volume(evidence.refined, positions, config)
+    from_images, doubt = _in_images(evidence, positions, raw[0][:, 0])
+    measures = np.stack([from_images, raw[0][:, 0], refined[0][:, 0]], axis=1)
+    n = len(positions)
+    sources = np.zeros((n, 3))
+    sources[:] = evidence.series is not None, evidence.refined is not None, 0
+    if evidence.presence is not None:
+        sources[:, 2] = _peak(evidence.presence, positions)
+    blocks = {
+        "intensities": np.concatenate([raw[0], refined[0]], axis=1),
+        "zernike": np.concatenate([raw[1], refined[1]], axis=1),
+        "images": np.stack([from_images, doubt], axis=1),
+        "standing": np.concatenate([_standing(column) for column in measures.T], axis=1),
+        "surroundings": _surroundings(positions, measures[:, 0], config.local_radius),
+        "particle": np.broadcast_to(_particle(measures[:, 0]), (n, len(_QUANTILES) + 2)),
+        "sources": sources,
+    }
+    values = np.concatenate([blocks[name] for name in GROUPS], axis=1)
+    return AtomFeatures(positions.astype(np.float32), values.astype(np.float32), measures.astype(np.float32))
+
+
+def column_groups(config: FeatureConfig) -> dict[str, slice]:
+    """Columns of `AtomFeatures.values` by kind."""
+    invariants = len(zernike_basis(config.order).shells)
+    sizes = {
+        "intensities": 2 * (1 + len(config.radii)),
+        "zernike": 2 * (invariants + config.order // 2 + 2),
+        "images": 2,
+        "standing": 2 * len(MEASURES),
+        "surroundings": _SURROUNDINGS,
+        "particle": len(_QUANTILES) + 2,
+        "sources": 3,
+    }
+    groups, start = {}, 0
+    for name in GROUPS:
+        groups[name] = slice(start, start + sizes[name])
+        start += sizes[name]
+    return groups
 
 
 def n_features(config: FeatureConfig) -> int:
     """Number of columns of `AtomFeatures.values`."""
-    invariants = len(zernike_basis(config.order).shells)
-    return 1 + len(config.radii) + invariants + config.order // 2 + 2 + 2 + 10 + len(_QUANTILES) + 2
+    return column_groups(config)[GROUPS[-1]].stop
+
+
+def _in_volume(
+    volume: Volume, positions: NDArray[np.float64], config: FeatureConfig
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log intensities in balls, *the* intensity first, (n, n_radii + 1), and moments, of the atoms in one volume."""
+    radii = (config.intensity_radius, *config.radii)
+    balls = [relative_log(integrated_intensity(volume, positions, radius)) for radius in radii]
+    return np.stack(balls, axis=-1), _density_moments(volume, positions, config)
+
+
+def _in_images(
+    evidence: Evidence, positions: NDArray[np.float64], otherwise: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log intensity of each atom in the images and log of its standard deviation, both relative to a typical atom."""
+    if evidence.series is None:
+        return otherwise, np.zeros(len(positions))
+    found = image_intensities(evidence.series, positions, evidence.background)
+    return relative_log(found.values), np.log(np.clip(found.sigma / typical(found.values), 1e-3, 10))
+
+
+def _peak(presence: Volume, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Value of `presence` at each atom, (n,)."""
+    values = torch.from_numpy(np.array(presence.values))
+    found = sample(values, torch.from_numpy(presence.indices(positions)).to(values))
+    return np.clip(found.double().numpy(), 0, 2)
 
 
 def _density_moments(volume: Volume, positions: NDArray[np.float64], config: FeatureConfig) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ Candidate elements are an input. Each is embedded from its scattering power amon
 one set of weights serves any alloy, any number of candidates, in any order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,14 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.nn import TransformerConv, global_mean_pool
 
-from pann.classifier.features import FeatureConfig, n_features
+from pann.classifier.features import FeatureConfig, column_groups, n_features
 from pann.classifier.graph import GraphConfig
-from pann.classifier.pairs import PAIR_FEATURES
+from pann.classifier.pairs import COLUMNS, OF_NEIGHBOURS, PAIR_FEATURES
 from pann.classifier.scattering import CANDIDATE_FEATURES
+from pann.core.options import refuse_unknown
+
+PARTS = ("neighbours", "zernike", "coordinates")
+"""What an ablation can take away: other atoms, density moments, distances."""
 
 
 class CandidateTransformer(nn.Module):
@@ -29,10 +33,17 @@ class CandidateTransformer(nn.Module):
     layers : attention layers.
     heads : of each attention.
     dropout : share of attention weights and of hidden units dropped in training.
+    without : any of `PARTS`, which the network is not shown, to learn what they are worth.
+
+    Raises
+    ------
+    ConfigError : an unknown part.
     """
 
     feature_mean: Tensor
     feature_std: Tensor
+    feature_seen: Tensor
+    pair_seen: Tensor
     temperature: Tensor
     blend: Tensor
 
@@ -44,13 +55,19 @@ class CandidateTransformer(nn.Module):
         layers: int = 4,
         heads: int = 4,
         dropout: float = 0.1,
+        without: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        refuse_unknown("model.without", without, PARTS)
+        self.without = frozenset(without)
         self.features = FeatureConfig.from_dict(dict(features))
         self.graph = GraphConfig(**graph)
         n_inputs = n_features(self.features)
         self.register_buffer("feature_mean", torch.zeros(n_inputs))
         self.register_buffer("feature_std", torch.ones(n_inputs))
+        feature_seen, pair_seen = self._shown()
+        self.register_buffer("feature_seen", feature_seen, persistent=False)
+        self.register_buffer("pair_seen", pair_seen, persistent=False)
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("blend", torch.zeros(()))
         self.encode_atom = _mlp(n_inputs, width, width, dropout)
@@ -69,6 +86,18 @@ class CandidateTransformer(nn.Module):
         )
         # The mixture's log probability passes through: an untrained network answers nearly as the mixture does.
         self.trust = nn.Parameter(torch.eye(PAIR_FEATURES)[0])
+
+    def _shown(self) -> tuple[Tensor, Tensor]:
+        """1 for columns of the atoms (n_features,) and of the pairs (PAIR_FEATURES,) that are used, else 0."""
+        features, pairs = torch.ones(n_features(self.features)), torch.ones(PAIR_FEATURES // COLUMNS, COLUMNS)
+        groups = column_groups(self.features)
+        if "zernike" in self.without:
+            features[groups["zernike"]] = 0
+        if self.without & {"neighbours", "coordinates"}:
+            features[groups["surroundings"]] = 0
+        if "neighbours" in self.without:
+            pairs[:, list(OF_NEIGHBOURS)] = 0
+        return features, pairs.flatten()
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Store mean and standard deviation (n_features,) of the training features, to standardise inputs with."""
@@ -100,17 +129,28 @@ class CandidateTransformer(nn.Module):
         """The network's own logits, (n_atoms, n_candidates + 1)."""
         owner = data.batch if data.batch is not None else data.x.new_zeros(len(data.x), dtype=torch.long)
         n_graphs = len(data.candidate)
-        hidden = self.encode_atom(((data.x - self.feature_mean) / self.feature_std).clamp(-8, 8))
+        inputs = ((data.x - self.feature_mean) / self.feature_std).clamp(-8, 8)
+        hidden = self.encode_atom(inputs * self.feature_seen)
+        pairs = data.pair * self.pair_seen
         candidates = self._candidates(data, global_mean_pool(hidden, owner, n_graphs))
         present = nn.functional.pad(data.candidate_mask, (0, 1), value=True)[owner]
-        belief = data.pair[..., 0].exp() * present
+        belief = pairs[..., 0].exp() * present
         hidden = hidden + self.believe((belief[..., None] * candidates[owner]).sum(1))
-        edges = self.encode_edge(data.edge_attr)
+        edge_index, edges = self._edges(data)
         for layer in self.layers:
-            hidden = layer(hidden, data.edge_index, edges, owner, n_graphs)
+            hidden = layer(hidden, edge_index, edges, owner, n_graphs)
         joint = self.score_atom(self.norm(hidden))[:, None] + self.score_candidate(candidates)[owner]
-        logits = self.score(joint + self.score_pair(data.pair))[..., 0] + data.pair @ self.trust
+        logits = self.score(joint + self.score_pair(pairs))[..., 0] + pairs @ self.trust
         return logits.masked_fill(~present, -torch.inf)
+
+    def _edges(self, data: Data) -> tuple[Tensor, Tensor]:
+        """Edges (2, n_edges) and their encoded features, without what the network is not shown."""
+        if "neighbours" in self.without:
+            return data.edge_index[:, :0], self.encode_edge(data.edge_attr[:0])
+        attributes = data.edge_attr
+        if "coordinates" in self.without:
+            attributes = attributes * attributes.new_tensor([0.0] * (attributes.shape[1] - 1) + [1.0])
+        return data.edge_index, self.encode_edge(attributes)
 
     def _candidates(self, data: Data, particle: Tensor) -> Tensor:
         """Embeddings (n_graphs, n_candidates + 1, width) that know the other candidates and the particle."""

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.spatial import cKDTree
 
-from pann.classifier.features import AtomFeatures
+from pann.classifier.features import MEASURES, AtomFeatures
 from pann.classifier.mixture import tied_mixture
 
-PAIR_FEATURES = 8
+COLUMNS = 8
+"""Columns of `pair_features` for each measure of the intensity."""
+PAIR_FEATURES = COLUMNS * len(MEASURES)
 """Columns of `pair_features`."""
+OF_NEIGHBOURS = (4, 5, 6, 7)
+"""Those of a measure that look at other atoms."""
 _LOG_FLOOR = -8.0
 _BOND_REACH = 1.35
 _REGION = 10.0
@@ -23,6 +27,8 @@ _BOND_PRIOR, _REGION_PRIOR = 0.5, 3.0
 
 def pair_features(features: AtomFeatures, log_power: NDArray[np.float64]) -> NDArray[np.float32]:
     """Columns for every atom and candidate, "not an atom" last, (n, n_candidates + 1, PAIR_FEATURES).
+
+    For each of `MEASURES` in turn:
 
     0. log probability of the candidate by the tied mixture;
     1. distance of the atom's log intensity from the candidate's mean, in widths of the class;
@@ -34,19 +40,32 @@ def pair_features(features: AtomFeatures, log_power: NDArray[np.float64]) -> NDA
        segregate, negative where they alternate;
     7. column 1 after the drift of the intensity within 10 Å is taken away.
     """
-    x = features.log_intensity.astype(np.float64)
+    bonds, region = _neighbours(features.positions)
+    parts: list[NDArray[np.float64]] = []
+    for place, measure in enumerate(features.log_intensities.T):
+        first = next(k for k in range(place + 1) if np.array_equal(features.log_intensities[:, k], measure))
+        # a source that is missing repeats another
+        parts.append(
+            parts[first] if first < place else _of_measure(measure.astype(np.float64), log_power, bonds, region)
+        )
+    return np.concatenate(parts, axis=-1).astype(np.float32)
+
+
+def _of_measure(
+    x: NDArray[np.float64], log_power: NDArray[np.float64], bonds: csr_array, region: csr_array
+) -> NDArray[np.float64]:
+    """The columns for log intensity `x` (n,), (n, n_candidates + 1, COLUMNS)."""
     n_candidates = len(log_power)
     fit = tied_mixture(x, log_power)
     share = np.exp(fit.log_posterior)
     residual = x[:, None] - fit.means
-    bonds, region = _neighbours(features.positions)
     composition = fit.fractions
     around = _smoothed_share(bonds, share, composition, _BOND_PRIOR)
     nearby = _smoothed_share(region, share, composition, _REGION_PRIOR)
     own_kind = (share * around).sum(0) / np.maximum(share.sum(0), 1e-6)
     drift = _drift(region, share[:, :-1], residual)
 
-    columns = np.zeros((len(x), n_candidates + 1, PAIR_FEATURES))
+    columns = np.zeros((len(x), n_candidates + 1, COLUMNS))
     columns[..., 0] = np.maximum(fit.log_posterior, _LOG_FLOOR)
     columns[:, :-1, 1] = np.clip(residual / fit.widths, -5, 5)
     columns[:, -1, 1] = fit.widths.mean()
@@ -56,7 +75,7 @@ def pair_features(features: AtomFeatures, log_power: NDArray[np.float64]) -> NDA
     columns[..., 5] = np.clip(np.log(nearby / composition), -4, 4)
     columns[..., 6] = np.clip(np.log(np.maximum(own_kind, 1e-6) / composition), -4, 4)
     columns[:, :-1, 7] = np.clip((residual - drift[:, None]) / fit.widths, -5, 5)
-    return columns.astype(np.float32)
+    return columns
 
 
 def _neighbours(positions: NDArray[np.float32]) -> tuple[csr_array, csr_array]:

@@ -14,6 +14,8 @@ from pann.classifier.calibration import expected_calibration_error, fit_temperat
 from pann.classifier.data import BASELINES
 from pann.classifier.net import CandidateTransformer
 
+REJECT = 0.5
+"""Probability of being no atom from which a peak costs fewer errors removed than kept, where probabilities are true."""
 BLENDS = tuple(step / 20 for step in range(20))
 """Weights of the mixture's answer that calibration chooses from."""
 
@@ -23,8 +25,9 @@ class ClassifierTask(pl.LightningModule):
 
     Logged for ``val`` and ``test``: ``loss`` (negative log-likelihood), ``species_accuracy`` among traced atoms that
     are true, ``correct_fraction`` of all true atoms, found or not, ``ece`` of the chosen element, ``atom_accuracy`` of
-    telling atoms from other peaks, and the first two for every baseline (``val/kmeans/species_accuracy``). The test
-    adds them for every dose bin.
+    telling atoms from other peaks, ``wrong_atoms``, missed and false ones per true atom before and after (``_kept``)
+    the peaks called no atom are removed, and the first two for every baseline (``val/kmeans/species_accuracy``). The
+    test adds them for every dose bin.
 
     Parameters
     ----------
@@ -147,12 +150,15 @@ def classification_metrics(logits: Tensor, labels: Tensor, n_true: float) -> dic
     chances = logits[:, :nothing].softmax(dim=1)
     confidence, chosen = chances.max(dim=1)
     right = chosen[real] == labels[real]
+    kept = logits.softmax(dim=1)[:, nothing] <= REJECT
     return {
         "loss": float(cross_entropy(logits, labels)),
         "species_accuracy": float(right.double().mean()),
         "correct_fraction": float(right.sum() / n_true),
         "ece": expected_calibration_error(confidence[real], right),
-        "atom_accuracy": float(((logits.argmax(dim=1) < nothing) == real).double().mean()),
+        "atom_accuracy": float((kept == real).double().mean()),
+        "wrong_atoms": float((n_true - int(real.sum()) + int((~real).sum())) / n_true),
+        "wrong_atoms_kept": float((n_true - int((real & kept).sum()) + int((~real & kept).sum())) / n_true),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pann.classifier import scattering_powers
+from pann.classifier import Evidence, scattering_powers
 from pann.core import AtomicModel, InputError, PointSpread, TiltSeries, Volume
 from pann.core.elements import shortest_bond
 from pann.fitting import FitResult
@@ -111,8 +111,9 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
     model = traced[chosen]
     if classify is not None:
         with clock.step("classify", f"{len(model)} atoms"):
-            # in the first volume: the network that refines it does not keep relative intensities
-            model = classify(first.volume, model)
+            network = {"refined": refined} if chosen == "refined" else {}
+            rest = first.background if first.outside is None else first.background[:, None, None] + first.outside
+            model = classify(Evidence(first.volume, **network, series=series, background=rest), model)
     elif len(options.elements) == 1:
         model = model.replace(numbers=np.full(len(model), options.elements[0]))
     fitted = None

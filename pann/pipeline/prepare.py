@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
-from pann.classifier import Classifier, gaussian_mixture, kmeans, scattering_mixture
-from pann.core import AtomicModel, ConfigError, Volume
+from pann.classifier import Classifier, Evidence, gaussian_mixture, kmeans, scattering_mixture
+from pann.core import AtomicModel, ConfigError
 from pann.pipeline.options import ChainOptions
 from pann.refiner import Refiner
 from pann.tomography import Method
@@ -18,7 +18,7 @@ CLASSICAL: dict[str, Callable[..., AtomicModel]] = {
     "scattering": scattering_mixture,
 }
 """Classifiers without weights, by the name they have in the configuration."""
-Classify = Callable[[Volume, AtomicModel], AtomicModel]
+Classify = Callable[[Evidence, AtomicModel], AtomicModel]
 
 
 @dataclass(frozen=True)
@@ -75,4 +75,5 @@ def _classifier(options: ChainOptions) -> Classify | None:
         if options.classifier_path is None:
             raise ConfigError("the classifier needs a checkpoint: give ckpt= or classifier_ckpt=, or classifier=kmeans")
         return partial(Classifier.load(options.classifier_path), elements=options.elements, **settings)
-    return partial(CLASSICAL[method], elements=options.elements, **settings)
+    classical = partial(CLASSICAL[method], elements=options.elements, **settings)
+    return lambda evidence, model: classical(evidence.raw, model)  # as the field does, in the reconstruction

@@ -5,11 +5,12 @@ from scipy.spatial.transform import Rotation
 from torch_geometric.data import Batch
 
 from pann.classifier.calibration import expected_calibration_error, fit_temperature
-from pann.classifier.features import FeatureConfig, describe_atoms, n_features
+from pann.classifier.evidence import Evidence
+from pann.classifier.features import FeatureConfig, column_groups, describe_atoms, n_features
 from pann.classifier.graph import MAX_CANDIDATES, GraphConfig, build_graph
 from pann.classifier.net import CandidateTransformer
 from pann.classifier.scattering import scattering_powers
-from pann.core import InputError
+from pann.core import ConfigError, InputError
 from pann.core.random import generator
 
 
@@ -21,7 +22,9 @@ def net(feature_config):
 
 def graph_of(particle, elements, features, graph, order=None):
     model = particle.truth if order is None else particle.truth.select(order)
-    return build_graph(describe_atoms(particle.volume, model, features), elements, scattering_powers(elements), graph)
+    return build_graph(
+        describe_atoms(Evidence(particle.volume), model, features), elements, scattering_powers(elements), graph
+    )
 
 
 @torch.no_grad()
@@ -37,7 +40,7 @@ def test_size(net):
 @pytest.mark.parametrize("order", [4, 8])
 def test_number_of_features(particle, order):
     config = FeatureConfig(order=order)
-    features = describe_atoms(particle.volume, particle.truth, config)
+    features = describe_atoms(Evidence(particle.volume), particle.truth, config)
     assert features.values.shape == (len(particle.truth), n_features(config))
     assert np.isfinite(features.values).all()
     assert FeatureConfig.from_dict(config.to_dict()) == config
@@ -89,10 +92,10 @@ def test_the_frame_does_not_matter(net, particle_factory):
 
 def test_the_graph_knows_distances_alone(particle, feature_config):
     turn = Rotation.from_euler("xyz", [20, 35, -50], degrees=True).as_matrix()
-    features = describe_atoms(particle.volume, particle.truth, feature_config)
+    features = describe_atoms(Evidence(particle.volume), particle.truth, feature_config)
     powers = scattering_powers([28, 78])
     moved = type(features)(
-        (features.positions @ turn.T + 5).astype(np.float32), features.values, features.log_intensity
+        (features.positions @ turn.T + 5).astype(np.float32), features.values, features.log_intensities
     )
     first, second = (build_graph(case, [28, 78], powers, GraphConfig()) for case in (features, moved))
     assert first.edge_index.shape == second.edge_index.shape
@@ -148,3 +151,39 @@ def test_calibration_finds_the_temperature_and_lowers_the_loss():
 def test_calibration_ignores_masked_classes():
     logits = torch.tensor([[1.0, -torch.inf, 0.0], [0.0, -torch.inf, 1.0]]).repeat(50, 1)
     assert np.isfinite(fit_temperature(logits, torch.tensor([0, 2] * 50)))
+
+
+@pytest.mark.parametrize("without", [["neighbours"], ["zernike"], ["coordinates"]])
+def test_ablations_do_not_see_what_is_taken_away(particle, feature_config, without):
+    torch.manual_seed(0)
+    net = CandidateTransformer(feature_config.to_dict(), {}, without=without).eval()
+    graph = graph_of(particle, [28, 78], net.features, net.graph)
+    groups = column_groups(net.features)
+    other = graph.clone()
+    if without == ["zernike"]:
+        other.x[:, groups["zernike"]] = 3.0
+    else:
+        other.x[:, groups["surroundings"]] = 3.0
+        other.edge_attr[:, :-1] = 0.5
+    if without == ["neighbours"]:
+        other.edge_index, other.edge_attr = other.edge_index[:, :5], other.edge_attr[:5]
+    with torch.no_grad():
+        assert torch.equal(net(graph), net(other))
+    full = CandidateTransformer(feature_config.to_dict(), {}).eval()
+    with torch.no_grad():
+        assert not torch.equal(full(graph), full(other))
+
+
+def test_unknown_ablations_are_refused(feature_config):
+    with pytest.raises(ConfigError, match="neighbours"):
+        CandidateTransformer(feature_config.to_dict(), {}, without=["neighbors"])
+
+
+def test_a_missing_source_repeats_another_and_is_flagged(particle, feature_config):
+    alone = describe_atoms(Evidence(particle.volume), particle.truth, feature_config)
+    both = describe_atoms(Evidence(particle.volume, particle.volume, particle.volume), particle.truth, feature_config)
+    groups = column_groups(feature_config)
+    assert np.array_equal(alone.log_intensities[:, 0], alone.log_intensities[:, 1])
+    assert np.array_equal(alone.log_intensities, both.log_intensities)
+    assert (alone.values[:, groups["sources"]] == 0).all()
+    assert (both.values[:, groups["sources"]][:, 1:] > 0).all()

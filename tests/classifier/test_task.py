@@ -17,6 +17,7 @@ from pann.classifier.data import (
     read_particle,
     write_particle,
 )
+from pann.classifier.evidence import Evidence
 from pann.classifier.features import FeatureConfig, describe_atoms
 from pann.classifier.graph import MAX_CANDIDATES
 from pann.classifier.net import CandidateTransformer
@@ -39,7 +40,7 @@ def traced(particle, elements):
     between = particle.truth.positions[:3] + 1.35
     model = AtomicModel(np.concatenate([particle.truth.positions, between]))
     labels = np.concatenate([particle.truth.numbers, np.full(3, NOT_AN_ATOM)])
-    features = describe_atoms(particle.volume, model, FEATURES)
+    features = describe_atoms(Evidence(particle.volume), model, FEATURES)
     return TracedParticle(features, labels, elements, len(particle.truth), 500.0)
 
 
@@ -156,17 +157,17 @@ def test_the_classifier_works_from_its_file(tmp_path, trained, particle):
     json.loads(path.with_suffix(".json").read_text())
     classifier = Classifier.load(path)
     unknown = AtomicModel(np.concatenate([particle.truth.positions, particle.truth.positions[:3] + 1.35]))
-    found = classifier(particle.volume, unknown, [78, 28])
+    found = classifier(Evidence(particle.volume), unknown, [78, 28])
     assert (found.numbers[:27] == particle.truth.numbers).mean() > 0.85
     assert found.probabilities.min() >= 0.5
-    kept = classifier(particle.volume, unknown, [28, 78], reject=0.5)
+    kept = classifier(Evidence(particle.volume), unknown, [28, 78], reject=0.5)
     assert 24 <= len(kept) < len(unknown)
-    single = classifier(particle.volume, unknown, [78])
+    single = classifier(Evidence(particle.volume), unknown, [78])
     assert set(single.numbers) == {78}
     with pytest.raises(ConfigError, match="reject"):
-        classifier(particle.volume, unknown, [78], reject=1.5)
+        classifier(Evidence(particle.volume), unknown, [78], reject=1.5)
     with pytest.raises(InputError, match="no atoms"):
-        classifier(particle.volume, AtomicModel(np.zeros((0, 3))), [78])
+        classifier(Evidence(particle.volume), AtomicModel(np.zeros((0, 3))), [78])
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path, trained):

@@ -1,3 +1,4 @@
+import importlib.util
 from itertools import pairwise
 
 import numpy as np
@@ -120,3 +121,22 @@ def test_batches_do_not_change_the_moments():
 def test_order_out_of_range_is_refused():
     with pytest.raises(ConfigError, match="Zernike order 40"):
         zernike_basis(40)
+
+
+def test_invariants_agree_with_zmpy3d(repository):
+    pytest.importorskip("ZMPY3D", reason="a development tool: pip install ZMPY3D")
+    spec = importlib.util.spec_from_file_location(
+        "benchmark_script", repository / "scripts" / "benchmark_classifier.py"
+    )
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    edge, radius, order = 61, 28.0, 6
+    grid = np.stack(np.meshgrid(*[np.arange(edge) - edge // 2] * 3, indexing="ij"), axis=-1) / radius
+    density = gaussians(grid, 0.5 * BLOBS, 0.12, np.array([1.0, 0.5, 0.3, 0.8]))
+    density[np.linalg.norm(grid, axis=-1) > 1] = 0  # it integrates over the whole cube
+    basis = zernike_basis(order)
+    centre = torch.full((1, 3), edge // 2, dtype=torch.float64)
+    ours = basis.invariants(zernike_moments(torch.from_numpy(density), centre, radius, basis))[0].numpy()
+    theirs = script.zmpy3d_invariants(density, radius, order)
+    theirs = np.array([theirs[n, degree] for n, degree in basis.shells])
+    assert np.abs(np.sqrt(3 / (4 * np.pi)) * ours - theirs).max() < 5e-3 * theirs.max()

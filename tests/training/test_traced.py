@@ -1,16 +1,25 @@
+import re
 import warnings
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
 with warnings.catch_warnings():
     # torch_geometric scripts a few functions while it is imported, which recent torch calls deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
     from pann.classifier.data import NOT_AN_ATOM, read_particle
 
-from pann.core import CheckpointError
-from pann.training.traced import SPLIT_STRIDE, Recipe, TracedClassifierData, make_particle, make_particles
+from pann.core import CheckpointError, ConfigError
+from pann.core.elements import atomic_number
+from pann.io import read_atoms
+from pann.training.schema import register
+from pann.training.traced import SPLIT_STRIDE, TracedClassifierData, make_particles
+from pann.training.traced_particle import Recipe, drawn_sample, make_particle
 
 FEATURES = {"order": 2, "radius": 1.7, "intensity_radius": 1.2, "radii": [0.8], "local_radius": 10.0}
 
@@ -30,13 +39,13 @@ def recipe(tiny_simulation):
         "reconstruction": {"method": "poisson", "iterations": 10},
         "psf_sigma": [0.35, 0.4],
         "blurred": 0.0,
-        "smoothed": 1.0,
-        "smoothing": [0.2, 0.3],
+        "smoothing": {"raw": [0.3, 0.4], "refined": [0.2, 0.2]},
         "bond_share": 0.6,
         "least_distance": 1.5,
         "weakest_peak": 0.25,
-        "tracing": {"threshold": "auto"},
         "loose": 1.0,
+        "loose_factor": [0.5, 0.5],
+        "imageless": 0.0,
         "match_radius": 1.0,
         "features": FEATURES,
     }
@@ -97,6 +106,40 @@ def test_the_hash_follows_the_recipe(recipe):
     assert other.key != original.key
     assert other.volumes_key == original.volumes_key
     assert Recipe(**{**recipe, "seed": 6}).volumes_key != original.volumes_key
+
+
+@pytest.fixture(scope="module")
+def shipped(repository):
+    """The recipe of `conf/data/classifier.yaml`."""
+    register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(repository / "conf"), version_base="1.3"):
+        cfg = compose("train", ["stage=classifier"])
+    return Recipe(**OmegaConf.to_container(cfg.data.recipe, resolve=True))
+
+
+def test_evaluated_element_sets_are_never_combined_in_training(shipped, repository):
+    evaluated = ["CoPt", "NiPdPt", "PdPt", "SiGeSn", "CsPbBr", "PdAg", "FeNi", "ZrCuAl"]
+    sets = [[atomic_number(name) for name in re.findall("[A-Z][a-z]?", text)] for text in evaluated]
+    sets += [np.unique(read_atoms(path).numbers) for path in (repository / "data/test_series").glob("*.xyz")]
+    assert len(sets) > 15
+    for numbers in sets:
+        assert all(shipped.combines(pair) for pair in combinations(numbers, 2))
+    assert not shipped.combines([28, 79, 13])
+
+
+def test_a_sample_that_combines_them_is_drawn_again(recipe):
+    free = Recipe(**recipe)
+    assert drawn_sample(free, 0)[1] == 0
+    particle = recipe["simulation"]["structures"]["particle"]
+    mixed = particle | {"chemistry": {"kind": "random", "elements": {"choose": 2, "from": ["Ni", "Pt", "Ti"]}}}
+    options = recipe | {"simulation": recipe["simulation"] | {"structures": {"particle": mixed}}}
+    guarded = Recipe(**options, unseen=[["Ni", "Pt"]])
+    redrawn = [drawn_sample(guarded, index) for index in range(6)]
+    assert any(number != index for index, (_, number) in enumerate(redrawn))
+    assert not any(guarded.combines(np.unique(sample.truth.numbers)) for sample, _ in redrawn)
+    with pytest.raises(ConfigError, match="choose others"):
+        drawn_sample(Recipe(**recipe, unseen=[["Ni", "Pt"]]), 0)
 
 
 def test_a_refiner_that_is_missing_is_said(recipe, tmp_path):
