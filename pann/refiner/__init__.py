@@ -1,6 +1,6 @@
 """Stage 1: the network that refines a reconstruction, its training data and task."""
 
 from pann.refiner.net import GlobalLocalResUNet
-from pann.refiner.refine import Refiner, refined_threshold
+from pann.refiner.refine import Refined, Refiner, refined_threshold, trace_refined
 
-__all__ = ["GlobalLocalResUNet", "Refiner", "refined_threshold"]
+__all__ = ["GlobalLocalResUNet", "Refined", "Refiner", "refined_threshold", "trace_refined"]

@@ -1,7 +1,7 @@
 """Simulating and reconstructing samples once: one file each, so that an interrupted run goes on where it stopped."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from hashlib import sha256
@@ -125,28 +125,39 @@ def fill_cache(
     plan: Mapping[str, Any], folder: Path, seed: int, count: int, workers: int = 1, first: int = 0
 ) -> list[Path]:
     """Make the samples `first` ... `first` + `count` − 1 of `seed` that `folder` lacks; returns the paths of all."""
-    paths = {index: folder / f"{seed}-{index:05d}.npz" for index in range(first, first + count)}
-    missing = [index for index, path in paths.items() if not path.is_file()]
+    paths = sample_paths(folder, seed, count, first)
+    missing = {path for path in paths if not path.is_file()}
     if missing:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / "recipe.json") as temporary:
-            temporary.write_text(json.dumps(plan, indent=2, sort_keys=True) + "\n")
         with progress_bar(f"Simulating {len(missing)} samples", len(missing)) as bar:
-            for _ in _made(plan, [(seed, index, paths[index]) for index in missing], workers):
-                bar.advance()
-    return list(paths.values())
+            for path in filled(plan, folder, seed, count, workers, first):
+                bar.advance(path in missing)
+    return paths
 
 
-def _made(plan: Mapping[str, Any], jobs: Sequence[tuple[int, int, Path]], workers: int) -> Iterator[None]:
+def sample_paths(folder: Path, seed: int, count: int, first: int = 0) -> list[Path]:
+    """Files of the samples `first` ... `first` + `count` − 1 of `seed`."""
+    return [folder / f"{seed}-{index:05d}.npz" for index in range(first, first + count)]
+
+
+def filled(
+    plan: Mapping[str, Any], folder: Path, seed: int, count: int, workers: int = 1, first: int = 0
+) -> Iterator[Path]:
+    """The paths of `sample_paths`, each once its file is there: first those that are, then the others as made."""
+    paths = dict(enumerate(sample_paths(folder, seed, count, first), first))
+    missing = {index: path for index, path in paths.items() if not path.is_file()}
+    yield from (path for index, path in paths.items() if index not in missing)
+    if not missing:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / "recipe.json") as temporary:
+        temporary.write_text(json.dumps(plan, indent=2, sort_keys=True) + "\n")
     if workers <= 1:
-        for job in jobs:
-            _make(plan, *job)
-            yield
+        for index, path in missing.items():
+            yield _make(plan, seed, index, path)
         return
     with _pool(workers) as pool:
-        for done in as_completed([pool.submit(_make, plan, *job) for job in jobs]):
-            done.result()
-            yield
+        for done in as_completed([pool.submit(_make, plan, seed, index, path) for index, path in missing.items()]):
+            yield done.result()
 
 
 @contextmanager
@@ -158,5 +169,6 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _make(plan: Mapping[str, Any], seed: int, index: int, path: Path) -> None:
+def _make(plan: Mapping[str, Any], seed: int, index: int, path: Path) -> Path:
     write_example(path, make_example(plan, seed, index))
+    return path

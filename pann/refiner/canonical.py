@@ -26,10 +26,18 @@ def resampled(volume: Volume, voxel_size: float) -> Volume:
     values = volume.values
     if ratio > 1:
         values = gaussian_filter(values, (ratio - 1) / 2, mode="constant")
-    shape = tuple(2 * ceil((n - n // 2) / ratio) for n in volume.shape)
-    offset = [n // 2 - (m // 2) * ratio for n, m in zip(volume.shape, shape, strict=True)]
-    out = affine_transform(values, [ratio] * 3, offset, output_shape=shape, order=3, mode="grid-constant", cval=0.0)
-    return volume.replace(values=np.maximum(out, 0) * ratio, voxel_size=voxel_size)
+    out = values.astype(np.float32)
+    for axis, n in enumerate(volume.shape):  # the interpolation is the product of one along each axis
+        out = np.moveaxis(np.tensordot(_interpolation(n, ratio), out, axes=(1, axis)), 0, axis)
+    return volume.replace(values=np.ascontiguousarray(np.maximum(out, 0) * np.float32(ratio)), voxel_size=voxel_size)
+
+
+def _interpolation(n: int, ratio: float) -> NDArray[np.float32]:
+    """Cubic spline interpolation (m, n) of n samples at m places `ratio` apart, n // 2 at m // 2; zero outside."""
+    m = 2 * ceil((n - n // 2) / ratio)
+    offset = n // 2 - (m // 2) * ratio
+    columns = [affine_transform(row, [ratio], offset, output_shape=(m,), mode="grid-constant") for row in np.eye(n)]
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def bulk_level(volume: Volume) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import CombinedLoader
 from torch.utils.data import DataLoader, Dataset
@@ -15,8 +16,9 @@ from pann.core import ConfigError
 from pann.refiner.cache import cache_folder, fill_cache, read_example, recipe
 from pann.refiner.example import Prepared
 from pann.refiner.net import STRIDE
-from pann.refiner.patches import Curriculum, PatchDataset
+from pann.refiner.patches import Curriculum, PatchDataset, PatchSource, batch_of
 from pann.refiner.sampler import StepLoader, StepSampler
+from pann.refiner.stream import BackgroundFill
 
 SPLITS = ("train", "validation", "test")
 
@@ -54,6 +56,9 @@ class RefinerData(LightningDataModule):
     on_particle : share of patches near an atom.
     curriculum : `dose` and `patches` of `pann.refiner.patches.Curriculum`; None for none.
     workers : processes that fill the cache.
+    start : train as soon as so many samples are there, while the rest are made; they join at the next epoch (with
+        trainer.reload_dataloaders_every_n_epochs=1). None waits for all, so that a run can be repeated exactly.
+    resident : GiB of volumes that are kept where the network trains; the others are sent patch by patch.
     """
 
     def __init__(
@@ -73,6 +78,8 @@ class RefinerData(LightningDataModule):
         batch_seed: int,
         on_particle: float,
         workers: int,
+        start: int | None = None,
+        resident: float = 8.0,
         data_set: str | None = None,
         curriculum: Mapping[str, float] | None = None,
     ) -> None:
@@ -98,8 +105,12 @@ class RefinerData(LightningDataModule):
         self.batch_seed = batch_seed
         self.on_particle = on_particle
         self.workers = workers
+        self.start = start
+        self.resident = resident
         self.curriculum = None if curriculum is None else Curriculum(curriculum["dose"], int(curriculum["patches"]))
         self.examples: dict[str, list[Prepared]] = {}
+        self._sources: list[PatchSource] = []
+        self._background: BackgroundFill | None = None
 
     @property
     def folder(self) -> Path:
@@ -107,25 +118,53 @@ class RefinerData(LightningDataModule):
         return cache_folder(self.cache, self.plan)
 
     def prepare_data(self) -> None:
-        """Simulate what the cache lacks (one process of a node does)."""
-        for split in SPLITS:
+        """Simulate what the cache lacks of the splits that are needed (one process of a node does)."""
+        for split in self._splits("fit" if self.trainer is None else str(self.trainer.state.fn)):
             self._filled(split)
+
+    @staticmethod
+    def _splits(stage: str) -> tuple[str, ...]:
+        """The splits that a stage of the trainer needs: "fit", "validate", "test"; training is followed by a test."""
+        return {"validate": ("validation",), "test": ("test",)}.get(stage.rpartition(".")[2].lower(), SPLITS)
 
     def _filled(self, split: str) -> list[Path]:
         seed, count, first = self.seeds[split], self.counts[split], self.firsts[split]
+        if split == "train" and self.start is not None:
+            count = min(count, self.start)
         return fill_cache(self.plan, self.folder, seed, count, self.workers, first)
+
+    def _fill_behind(self) -> BackgroundFill:
+        """Make the training samples that were not waited for."""
+        first, count = self.firsts["train"] + len(self.examples["train"]), self.counts["train"]
+
+        def take(path: Path) -> None:
+            self.examples["train"].append(self.prepare(read_example(path)))
+
+        left = count - len(self.examples["train"])
+        return BackgroundFill(self.plan, self.folder, self.seeds["train"], left, self.workers, first, take)
 
     def setup(self, stage: str) -> None:
         """Load the splits that `stage` (fit, test, ...) needs."""
-        for split in ("train", "validation") if stage == "fit" else ("test",):
-            if split not in self.examples:
+        for split in self._splits(stage):
+            if split not in self.examples and not (stage == "fit" and split == "test"):
                 self.examples[split] = [self.prepare(read_example(path)) for path in self._filled(split)]
+        if stage == "fit" and self._background is None and len(self.examples["train"]) < self.counts["train"]:
+            self._background = self._fill_behind()
+
+    def teardown(self, stage: str) -> None:
+        """Make no further samples once the training is over."""
+        if stage == "fit" and self._background is not None:
+            self._background.close()
+            self._background = None
 
     def train_dataloader(self) -> CombinedLoader:
         """Random patches, and beside each batch one whole sample, which costs nothing unless it is used."""
         length = self.batch_size * self.steps_per_epoch
+        if self._background is not None:
+            self._background.check()
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         patches = PatchDataset(
-            self.examples["train"],
+            self._sources_on(device),
             seed=self.batch_seed,
             patch=self.patch,
             length=length,
@@ -133,10 +172,23 @@ class RefinerData(LightningDataModule):
             curriculum=self.curriculum,
         )
         loaders = {
-            "patches": StepLoader(patches, batch_size=self.batch_size, sampler=self._sampler(self.batch_size)),
+            "patches": StepLoader(
+                patches,
+                batch_size=self.batch_size,
+                sampler=self._sampler(self.batch_size),
+                collate_fn=partial(batch_of, size=self.patch, device=device),
+            ),
             "whole": StepLoader(WholeSamples(self.examples["train"]), batch_size=None, sampler=self._sampler(1)),
         }
         return CombinedLoader(loaders, "max_size_cycle")
+
+    def _sources_on(self, device: torch.device) -> list[PatchSource]:
+        """The sources of all training samples that are there; the first of them on `device`, see `resident`."""
+        kept = sum(source.size for source in self._sources)
+        for prepared in self.examples["train"][len(self._sources) :]:
+            self._sources.append(PatchSource.of(prepared, device if kept < self.resident * 2**30 else "cpu"))
+            kept += self._sources[-1].size
+        return self._sources
 
     def _sampler(self, batch_size: int) -> StepSampler:
         return StepSampler.of(self.trainer, self.steps_per_epoch, batch_size)
@@ -157,7 +209,7 @@ class RefinerData(LightningDataModule):
             "recipe": self.plan,
             "sigma": self.sigma,
             "seeds": self.seeds,
-            "samples": self.counts,
+            "samples": {**self.counts, "train": len(self.examples.get("train", [])) or self.counts["train"]},
             "train_atoms": int(np.sum(atoms)),
             "train_dose_range": [float(np.min(doses)), float(np.max(doses))] if doses else [],
         }

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pann.core import TiltSeries
 from pann.refiner.acquisition import acquisition_vector, counts_per_area
 from pann.refiner.canonical import PooledCube, pooled_cube
-from pann.refiner.target import CUTOFF, gaussian_atoms
+from pann.refiner.target import gaussian_atoms
 
 
 @dataclass(eq=False)
@@ -87,21 +87,14 @@ class Prepared:
         return counts_per_area(self.example.series)
 
     @property
-    def lightest(self) -> float:
-        """Scattering power of the lightest atom over that of a mean one."""
-        return float(self.example.heights.min())
+    def target_heights(self) -> NDArray[np.float32]:
+        """Heights (2, n) of the atoms in density and presence, see `pann.refiner.target`."""
+        heights = self.example.heights.astype(np.float32)
+        return np.stack([heights, np.ones_like(heights)])
 
     @property
     def target(self) -> NDArray[np.float32]:
-        """What the network should answer, (nx, ny, nz)."""
+        """What the network should answer, (2, nx, ny, nz): density and presence."""
         example = self.example
-        return gaussian_atoms(example.positions, example.heights, example.values.shape, example.voxel_size, self.sigma)
-
-    def target_patch(self, start: NDArray[np.int64], size: int) -> NDArray[np.float32]:
-        """The cube of edge `size` [voxels] of the target from voxel `start`, computed for itself."""
-        example = self.example
-        shape = np.array(example.values.shape)
-        shift = (start + size // 2 - shape // 2) * example.voxel_size  # from the centre of the volume to the cube's
-        positions = example.positions - shift
-        near = np.all(np.abs(positions) < size * example.voxel_size / 2 + (CUTOFF + 1) * self.sigma, axis=1)
-        return gaussian_atoms(positions[near], example.heights[near], (size,) * 3, example.voxel_size, self.sigma)
+        shape = example.values.shape
+        return gaussian_atoms(example.positions, self.target_heights, shape, example.voxel_size, self.sigma)

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool3d, max_pool3d
 
 from pann.refiner.fourier import MeasuredFourier
+from pann.refiner.target import DENSITY, PRESENCE
 
 MASS_BLOCK = 8
 """Edge [voxels] of the blocks whose mass is compared: about one atom and its surroundings."""
@@ -18,10 +19,10 @@ LOWEST_ATOM = 0.15
 
 
 class RefinerLoss(nn.Module):
-    """Weighted sum of the losses on density. A term of weight 0 is not computed.
+    """Weighted sum of the losses on density and presence. A term of weight 0 is not computed.
 
-    Squared errors are divided by the height of the atom at hand plus `floor`, as the variance of counts grows with the
-    intensity: without that a heavy element drowns a light one beside it.
+    Squared errors of the density are divided by the height of the atom at hand plus `floor`, as the variance of counts
+    grows with the intensity: without that a heavy element drowns a light one beside it.
 
     Parameters
     ----------
@@ -30,6 +31,8 @@ class RefinerLoss(nn.Module):
     floor : height, relative to a mean atom, below which atoms count as vacuum does.
     mass : weight of the squared error of block means, which ties the integrated intensity, hence the chemistry.
     fourier : weight of the agreement with the input where Fourier space was measured, see `MeasuredFourier`.
+    presence : weight of the mean squared error of the presence. No place counts more than another, so that the
+        network answers with the mean, which follows the probability of an atom.
     atomicity : weight of the share of the mass that lies outside atoms or in atoms closer than a bond, see `atomicity`.
     """
 
@@ -39,11 +42,18 @@ class RefinerLoss(nn.Module):
         atom_weight: float,
         floor: float,
         mass: float,
+        presence: float = 0.0,
         fourier: float = 0.0,
         atomicity: float = 0.0,
     ) -> None:
         super().__init__()
-        self.weights = {"density": density, "mass": mass, "fourier": fourier, "atomicity": atomicity}
+        self.weights = {
+            "density": density,
+            "mass": mass,
+            "presence": presence,
+            "fourier": fourier,
+            "atomicity": atomicity,
+        }
         self.atom_weight = atom_weight
         self.floor = floor
         self.measured = MeasuredFourier()
@@ -53,14 +63,19 @@ class RefinerLoss(nn.Module):
 
         Parameters
         ----------
-        prediction, target, patch : (b, 1, px, py, pz) refined density, what it should be, and what was reconstructed.
+        prediction, target : (b, 2, px, py, pz) density and presence, see `pann.refiner.target`.
+        patch : (b, 1, px, py, pz) what was reconstructed.
         tilt_limit : (b,) largest tilt [deg].
         """
+        presence = (prediction[:, PRESENCE] - target[:, PRESENCE]).square().mean()
+        prediction, target = prediction[:, DENSITY, None], target[:, DENSITY, None]
         height = max_pool3d(target, NEIGHBOURHOOD, stride=1, padding=NEIGHBOURHOOD // 2) + self.floor
         emphasis = (1 + self.atom_weight * target / height) / height
         error = prediction - target
         blocks = avg_pool3d(error, MASS_BLOCK).square() / avg_pool3d(height, MASS_BLOCK)
         terms = {"density": (emphasis * error.square()).mean(), "mass": blocks.mean() * MASS_BLOCK**3}
+        if self.weights["presence"]:
+            terms["presence"] = presence
         if self.weights["fourier"]:
             terms["fourier"] = self.measured(prediction, patch, tilt_limit)
         if self.weights["atomicity"]:

@@ -14,6 +14,8 @@ from pann.refiner.thresholds import UNTRAINED, Thresholds
 
 N_ACQUISITION = 6
 """Length of the vector that describes an acquisition, see `pann.refiner.acquisition`."""
+N_ANSWERS = 2
+"""Volumes in an answer: density and presence, see `pann.refiner.target`."""
 STRIDE = 8
 """Patches start and end at multiples of this many voxels."""
 INPUT_PEAK = 8.0
@@ -192,7 +194,7 @@ class GlobalLocalResUNet(RefinerNet):
         self.local = Level([width * (k + 1) for k in range(levels)], embedding, blocks)
         self.global_branch = GlobalBranch(global_width, embedding, levels * width) if global_width else None
         self.unfold = nn.ConvTranspose3d(width, width // 4, kernel_size=2, stride=2)
-        self.head = nn.Sequential(conv3(width // 4 + 3, width // 4), nn.SiLU(), small(conv3(width // 4, 1)))
+        self.head = nn.Sequential(conv3(width // 4 + 3, width // 4), nn.SiLU(), small(conv3(width // 4, N_ANSWERS)))
         self.filter = matched_filter()
 
     @property
@@ -204,7 +206,7 @@ class GlobalLocalResUNet(RefinerNet):
         return at_levels + 2 ** (self.levels + 1) + 2  # the folds, and the two convolutions of the head
 
     def forward(self, patch: Tensor, pooled: Tensor, place: Tensor, acquisition: Tensor) -> Tensor:
-        """Refined density, non-negative.
+        """Refined density and presence of atoms (see `pann.refiner.target`), non-negative.
 
         Parameters
         ----------
@@ -215,7 +217,7 @@ class GlobalLocalResUNet(RefinerNet):
 
         Returns
         -------
-        (b, 1, px, py, pz)
+        (b, 2, px, py, pz)
         """
         embedding = self.embed(acquisition)
         density, lattice = patch.split(1, dim=1)

@@ -1,7 +1,9 @@
-"""Random patches of prepared examples."""
+"""Random patches of prepared examples, cut where the network trains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -11,21 +13,120 @@ from torch.utils.data import Dataset
 
 from pann.core.geometry import position_to_index
 from pann.core.random import generator
+from pann.refiner.canonical import PooledCube
 from pann.refiner.example import Prepared
+from pann.refiner.target import CUTOFF, splatted
 
 PatchBatch = dict[str, Tensor]
-"""Keys: patch (b, 2, p, p, p); target (b, 1, p, p, p); pooled (b, 1, g, g, g); place (b, 3, 2); acquisition (b, 6)."""
+"""Keys: patch (b, 2, p, p, p); target (b, 2, p, p, p); pooled (b, 1, g, g, g); place (b, 3, 2); acquisition (b, 6)."""
 
 
-def crop(array: NDArray[np.generic], start: NDArray[np.int64], size: int) -> NDArray[np.float32]:
-    """The cube of edge `size` from voxel `start`, as float32; zero outside the array."""
-    out = np.zeros((size,) * 3, dtype=np.float32)
-    low = np.clip(start, 0, array.shape)
-    high = np.clip(start + size, 0, array.shape)
+@dataclass(eq=False)
+class PatchSource:
+    """What patches of one example are cut from.
+
+    Attributes
+    ----------
+    channels : (2, nx, ny, nz) float16, what the network reads, on the device that keeps it.
+    centres : (n, 3) true atoms [voxels].
+    heights : (2, n) of the atoms in density and presence, see `pann.refiner.target`.
+    sigma : width of the atoms in the target [voxels].
+    pooled, acquisition : see `Prepared`.
+    dose : [e/Å² per projection].
+    """
+
+    channels: Tensor
+    centres: NDArray[np.float32]
+    heights: NDArray[np.float32]
+    sigma: float
+    pooled: PooledCube
+    acquisition: NDArray[np.float32]
+    dose: float
+
+    @classmethod
+    def of(cls, prepared: Prepared, device: torch.device | str = "cpu") -> Self:
+        """The source of `prepared`, its volumes on `device`."""
+        example = prepared.example
+        channels = torch.from_numpy(np.stack([example.values, example.lattice])).to(device)
+        centres = position_to_index(example.positions, example.values.shape, example.voxel_size).astype(np.float32)
+        sigma = prepared.sigma / example.voxel_size
+        return cls(
+            channels,
+            centres,
+            prepared.target_heights,
+            sigma,
+            prepared.pooled,
+            prepared.acquisition,
+            float(example.dose),
+        )
+
+    @property
+    def shape(self) -> NDArray[np.int64]:
+        """(3,) voxels."""
+        return np.array(self.channels.shape[1:])
+
+    @property
+    def size(self) -> int:
+        """Bytes of its volumes."""
+        return self.channels.nbytes
+
+
+class Patch(NamedTuple):
+    """A cube of a source: its first voxel (3,), and the axes along which it is mirrored."""
+
+    source: PatchSource
+    start: NDArray[np.int64]
+    axes: tuple[int, ...]
+
+
+def crop(channels: Tensor, start: NDArray[np.int64], size: int) -> Tensor:
+    """The cube (c, size, size, size) of `channels` (c, nx, ny, nz) from voxel `start`, as float32; zero outside."""
+    out = torch.zeros((len(channels), size, size, size), device=channels.device)
+    low = np.clip(start, 0, channels.shape[1:])
+    high = np.clip(start + size, 0, channels.shape[1:])
     source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     goal = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
-    out[goal] = array[source]
+    out[(slice(None), *goal)] = channels[(slice(None), *source)].float()
     return out
+
+
+def batch_of(patches: Sequence[Patch], size: int, device: torch.device | str = "cpu") -> PatchBatch:
+    """Cut `patches` of edge `size` [voxels] and compute their targets, all on `device`."""
+    cubes, pooled, places = [], [], []
+    for source, start, axes in patches:
+        cube = crop(source.channels, start, size).to(device)
+        cubes.append(cube.flip([axis + 1 for axis in axes]) if axes else cube)
+        pooled.append(np.flip(source.pooled.values, axes))
+        places.append(flip_place(source.pooled.place(start, start + size), axes))
+    return {
+        "patch": torch.stack(cubes),
+        "target": targets_of(patches, size, device),
+        "pooled": torch.from_numpy(np.stack(pooled)[:, None]).to(device),
+        "place": torch.from_numpy(np.stack(places)).to(device),
+        "acquisition": torch.from_numpy(np.stack([patch.source.acquisition for patch in patches])).to(device),
+    }
+
+
+def targets_of(patches: Sequence[Patch], size: int, device: torch.device | str) -> Tensor:
+    """The targets (b, 2, size, size, size) of `patches`: all in one sum, the patches far apart along x."""
+    (sigma,) = {patch.source.sigma for patch in patches}
+    rim = ceil(CUTOFF * sigma) + 1
+    gap = size + 2 * rim
+    centres, heights = [], []
+    for place, (source, start, axes) in enumerate(patches):
+        inside = source.centres - start
+        near = np.all((inside > -rim) & (inside < size + rim), axis=1)
+        inside = inside[near]
+        inside[:, axes] = size - 1 - inside[:, axes]
+        centres.append(inside + np.array([place * gap, 0, 0], np.float32))
+        heights.append(source.heights[:, near])
+    row = splatted(
+        torch.from_numpy(np.concatenate(centres)).to(device),
+        torch.from_numpy(np.concatenate(heights, axis=1)).to(device),
+        (len(patches) * gap, size, size),
+        sigma,
+    )
+    return row.unflatten(1, (len(patches), gap))[:, :, :size].transpose(0, 1).contiguous()
 
 
 def flip_place(place: NDArray[np.float32], axes: Sequence[int]) -> NDArray[np.float32]:
@@ -55,17 +156,17 @@ class Curriculum:
         return float(self.dose ** (1 - share) * lowest**share) if self.dose > lowest else lowest
 
 
-class PatchDataset(Dataset[PatchBatch]):
+class PatchDataset(Dataset[Patch]):
     """Patches near atoms, mirrored at random along x, y and z.
 
     Mirrors are the only augmentation: a reconstruction carries the frame of its tilt axis and its missing wedge, and
     these survive a mirror (or a half turn, which is two mirrors) along the axes, but no other rotation.
 
-    Patch `index` depends on the seed and the index alone.
+    Patch `index` depends on the seed and the index alone. `batch_of` cuts them.
 
     Parameters
     ----------
-    examples : to draw from.
+    sources : to draw from.
     seed : of the draw.
     patch : edge [voxels].
     length : patches in an epoch.
@@ -75,7 +176,7 @@ class PatchDataset(Dataset[PatchBatch]):
 
     def __init__(
         self,
-        examples: Sequence[Prepared],
+        sources: Sequence[PatchSource],
         *,
         seed: int,
         patch: int,
@@ -83,50 +184,35 @@ class PatchDataset(Dataset[PatchBatch]):
         on_particle: float,
         curriculum: Curriculum | None = None,
     ) -> None:
-        self.examples = examples
+        self.sources = sources
         self.seed = seed
         self.patch = patch
         self.length = length
         self.on_particle = on_particle
         self.curriculum = curriculum
-        self.brightest_first = sorted(range(len(examples)), key=lambda k: -examples[k].example.dose)
-        self.doses = -np.array([examples[k].example.dose for k in self.brightest_first])
+        self.brightest_first = sorted(range(len(sources)), key=lambda k: -sources[k].dose)
+        self.doses = -np.array([sources[k].dose for k in self.brightest_first])
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> PatchBatch:
+    def __getitem__(self, index: int) -> Patch:
         rng = generator(self.seed, "patch", index)
-        chosen = self.examples[self.brightest_first[int(rng.integers(self._admitted(index)))]]
+        chosen = self.sources[self.brightest_first[int(rng.integers(self._admitted(index)))]]
         start = self._start(chosen, rng)
-        axes = tuple(axis for axis in range(3) if rng.random() < 0.5)
-        place = chosen.pooled.place(start, start + self.patch)
-
-        def channel(array: NDArray[np.float32]) -> Tensor:
-            return torch.from_numpy(np.flip(array, axes).copy())[None]
-
-        example = chosen.example
-        return {
-            "patch": torch.cat([channel(crop(v, start, self.patch)) for v in (example.values, example.lattice)]),
-            "target": channel(chosen.target_patch(start, self.patch)),
-            "pooled": channel(chosen.pooled.values),
-            "place": torch.from_numpy(flip_place(place, axes)),
-            "acquisition": torch.from_numpy(chosen.acquisition),
-        }
+        return Patch(chosen, start, tuple(axis for axis in range(3) if rng.random() < 0.5))
 
     def _admitted(self, index: int) -> int:
-        """How many of the brightest examples patch `index` may come from."""
+        """How many of the brightest sources patch `index` may come from."""
         if self.curriculum is None:
-            return len(self.examples)
+            return len(self.sources)
         least = self.curriculum.least_dose(index, float(-self.doses[-1]))
         return max(1, int(np.searchsorted(self.doses, -least, side="right")))
 
-    def _start(self, chosen: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
-        shape = chosen.example.values.shape
+    def _start(self, chosen: PatchSource, rng: np.random.Generator) -> NDArray[np.int64]:
         if rng.random() < self.on_particle:
-            atom = chosen.example.positions[rng.integers(len(chosen.example.positions))]
-            centre = position_to_index(atom, shape, chosen.example.voxel_size)
+            centre = chosen.centres[rng.integers(len(chosen.centres))]
             centre = centre + rng.uniform(-0.25, 0.25, size=3) * self.patch
         else:
-            centre = rng.uniform(0, 1, size=3) * np.array(shape)
+            centre = rng.uniform(0, 1, size=3) * chosen.shape
         return np.round(centre).astype(np.int64) - self.patch // 2

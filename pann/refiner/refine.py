@@ -9,15 +9,16 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from pann.core import CheckpointError, InputError, TiltSeries, Volume
+from pann.core import AtomicModel, CheckpointError, InputError, TiltSeries, Volume
 from pann.core.progress import progress_bar
 from pann.io.weights import load_weights
 from pann.refiner.acquisition import acquisition_vector, counts_per_area
 from pann.refiner.canonical import BULK_SMOOTHING, Canonical, PooledCube, pooled_cube, to_canonical
-from pann.refiner.net import RefinerNet
+from pann.refiner.net import N_ANSWERS, RefinerNet
 from pann.refiner.nets import network_of
-from pann.refiner.thresholds import usual_height
+from pann.refiner.target import DENSITY
 from pann.refiner.tiling import refine_tiled
+from pann.tracing import integrated_intensities, trace
 
 STAGE = "refiner"
 VACUUM = 0.1
@@ -34,13 +35,15 @@ class Refined:
     ----------
     volume : at the canonical voxel, position zero where it was; non-negative, in the units of the reconstruction.
         Integrated intensities of atoms are proportional to their scattering power as far as the dose allows. Its
-        metadata hold `atom_height` and `atom_sigma`, peak [image units per voxel] and width [Å] of a mean atom, and
-        what `refined_threshold` needs.
-    confidence : m² / (m² + s² + v²), in 0 ... 1, for mean m and variance s² of the answers to mirror images and v a
+        metadata hold `atom_height` and `atom_sigma`, peak [image units per voxel] and width [Å] of a mean atom.
+    presence : where atoms are, whatever their element: 1 at an atom that is certain, less where it may be missing or
+        elsewhere. Its metadata hold what `refined_threshold` needs.
+    confidence : m² / (m² + s² + v²), in 0 ... 1, for mean m and variance s² of the densities to mirror images and v a
         tenth of an atom: near 1 where they agree on an atom; None for a single answer.
     """
 
     volume: Volume
+    presence: Volume
     confidence: Volume | None
 
 
@@ -111,14 +114,14 @@ class Refiner:
 
         Returns
         -------
-        The volume and, with two flips or more, how far they agree. Trace the volume with `refined_threshold`, since a
-        threshold from a histogram needs noise, of which hardly any is left.
+        Density, presence and, with two flips or more, how far they agree. `trace_refined` finds its atoms.
         """
         canonical = to_canonical(volume, self.voxel_size)
         pooled = pooled_cube(canonical.values, self.net.global_size)
         vector = acquisition_vector(series, pooled.factor * self.voxel_size)
         device = next(self.net.parameters()).device.type
-        total, squares = np.zeros_like(canonical.values), np.zeros_like(canonical.values)
+        shape = canonical.values.shape
+        total, squares = np.zeros((N_ANSWERS, *shape), np.float32), np.zeros(shape, np.float32)
         chosen = FLIPS[: max(1, min(flips, len(FLIPS)))]
         with (
             torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"),
@@ -126,43 +129,52 @@ class Refiner:
         ):
             for axes in chosen:
                 channels = np.flip(canonical.channels, tuple(axis + 1 for axis in axes))
-                cube = flip_cube(pooled, axes, canonical.values.shape)
+                cube = flip_cube(pooled, axes, shape)
                 one_bar = progress and len(chosen) == 1
                 refined = refine_tiled(self.net, channels, cube, vector, tile=tile, margin=margin, progress=one_bar)
-                refined = np.flip(refined, axes)
+                refined = np.flip(refined, tuple(axis + 1 for axis in axes))
                 total += refined
-                squares += refined**2
+                squares += refined[DENSITY] ** 2
                 bar.advance()
-        density = total / np.float32(len(chosen))
+        density, present = total / np.float32(len(chosen))
         height = image_units(density, canonical)
-        facts = {"atom_height": height, "atom_sigma": self.sigma, "thresholds": self.net.thresholds}
         out = volume.replace(
             values=density * height,
             voxel_size=self.voxel_size,
-            metadata=volume.metadata | facts | {"counts_per_area": counts_per_area(series)},
+            metadata=volume.metadata | {"atom_height": height, "atom_sigma": self.sigma},
         )
+        facts = {"thresholds": self.net.thresholds, "counts_per_area": counts_per_area(series)}
         variance = np.maximum(squares / np.float32(len(chosen)) - density**2, 0)
         confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))
-        return Refined(out, out.replace(values=confidence, metadata={}) if len(chosen) > 1 else None)
+        certain = out.replace(values=confidence, metadata={}) if len(chosen) > 1 else None
+        return Refined(out, out.replace(values=present, metadata=facts), certain)
 
     def __call__(self, volume: Volume, series: TiltSeries, **options: Any) -> Volume:
         """The volume of `refine`, which see for the options."""
         return self.refine(volume, series, **options).volume
 
 
-def refined_threshold(refined: Volume, smoothing: float, lightest: float = 1.0) -> float:
-    """Threshold [unit of `refined`] with which to trace a refined volume.
-
-    Parameters
-    ----------
-    refined : what a `Refiner` gave.
-    smoothing : the tracer's [Å].
-    lightest : scattering power of the lightest candidate element over the mean of the candidates.
+def refined_threshold(presence: Volume) -> float:
+    """Threshold with which to trace the `presence` that a `Refiner` gave: hardly any of the noise is left in it from
+    which a tracer tells its own, but validation showed how high the peaks of atoms are at such counts.
     """
-    facts = refined.metadata
+    facts = presence.metadata
     if "thresholds" not in facts:
-        raise InputError(f"{refined.name}: not a volume that the refiner made, trace it with threshold=auto")
-    return float(facts["thresholds"].at(facts["counts_per_area"], lightest) * usual_height(refined, smoothing))
+        raise InputError(f"{presence.name}: not a volume that the refiner made, trace it with threshold=auto")
+    return float(facts["thresholds"].at(facts["counts_per_area"]))
+
+
+def trace_refined(refined: Refined, **tracing: Any) -> AtomicModel:
+    """The atoms of `refined`: maxima of the presence, with intensities from the density, strongest first.
+
+    `tracing` are options of `pann.tracing.trace`; threshold "auto" takes `refined_threshold`.
+    """
+    if tracing.get("threshold", "auto") == "auto":
+        tracing["threshold"] = refined_threshold(refined.presence)
+    atoms = trace(refined.presence, **tracing)
+    radius = tracing.get("intensity_radius") or tracing["min_distance"] / 2
+    strength = integrated_intensities(refined.volume, atoms.positions, radius)
+    return atoms.replace(intensities=strength).select(np.argsort(-strength))
 
 
 def flip_cube(pooled: PooledCube, axes: tuple[int, ...], shape: tuple[int, ...]) -> PooledCube:

@@ -20,7 +20,8 @@ from pann.refiner.net import STRIDE, RefinerNet
 from pann.refiner.patches import PatchBatch
 from pann.refiner.reprojection import reprojection_deviance
 from pann.refiner.scoring import Trace, atom_scores
-from pann.refiner.thresholds import LOWEST_PEAK, Peaks, errors_at_best, fit_thresholds, peak_heights, usual_height
+from pann.refiner.target import DENSITY, PRESENCE
+from pann.refiner.thresholds import LOWEST_PEAK, Peaks, errors_at_best, fit_thresholds, peak_heights
 from pann.refiner.tiling import refine_tiled
 
 
@@ -37,7 +38,7 @@ class RefinerTask(LightningModule):
     loss : on patches.
     reprojection : weight of the Poisson deviance of the re-projected whole volume, `every` how many steps it is
         computed, and `psf_sigma` [Å], the blur of the images beyond the width of the target's atoms; weight 0 is off.
-    trace : volume -> atoms. The input is traced with its own threshold, the refined volume with the network's.
+    trace : volume -> atoms. The input is traced with its own threshold, the presence with the network's.
     match_radius : [Å].
     dose_bins : edges [e/Å² per projection].
     tile, margin : see `pann.refiner.tiling.refine_tiled`.
@@ -46,7 +47,7 @@ class RefinerTask(LightningModule):
     Attributes
     ----------
     cases : the last validation's or test's table, a row for each sample, see `pann.refiner.cases`.
-    pictures : by sample, the slices (nx, nz) "input", "refined" and "target" of its middle.
+    pictures : by sample, the slices (nx, nz) "input", "refined", "presence" and "target" of its middle.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class RefinerTask(LightningModule):
         self._baselines: dict[str, dict[str, float]] = {}
 
     def forward(self, batch: PatchBatch) -> Tensor:
-        """Refined patches."""
+        """Density and presence of patches."""
         patch = batch["patch"].contiguous(memory_format=torch.channels_last_3d)
         refined: Tensor = self.net(patch, batch["pooled"], batch["place"], batch["acquisition"])
         return refined
@@ -113,7 +114,7 @@ class RefinerTask(LightningModule):
             "acquisition": torch.as_tensor(prepared.acquisition, device=self.device)[None],
         }
         whole = torch.zeros_like(channels[0])
-        whole[box] = self(batch)[0, 0].float()
+        whole[box] = self(batch)[0, DENSITY].float()
         sigma = self.reprojection["psf_sigma"]
         return reprojection_deviance(whole, prepared.example, PointSpread((sigma,)) if sigma else None)
 
@@ -149,18 +150,19 @@ class RefinerTask(LightningModule):
     def _evaluate(self, prepared: Prepared) -> None:
         example = prepared.example
         values = np.asarray(example.values, np.float32)
-        target, refined = prepared.target, self._refined(prepared)
+        target, answer = prepared.target, self._refined(prepared)
+        refined, presence = answer[DENSITY], answer[PRESENCE]
         if example.name not in self._baselines:
             self._baselines[example.name] = atom_scores(values, example, self.trace, self.match_radius)
-        threshold = self._threshold(prepared, refined)
-        ours = atom_scores(refined, example, self.trace, self.match_radius, threshold)
-        scores = {"mse": float(np.mean((refined - target) ** 2))}
+        threshold = self.net.thresholds.at(prepared.counts)
+        ours = atom_scores(presence, example, self.trace, self.match_radius, threshold)
+        scores = {"mse": float(np.mean((refined - target[DENSITY]) ** 2))}
         for kind, found in (("input", self._baselines[example.name]), ("refined", ours)):
             scores |= {f"{kind}/{name}": value for name, value in found.items()}
         self.cases.append(case_of(example, scores))
-        self._peaks.append(self._labelled(prepared, refined))
+        self._peaks.append(self._labelled(prepared, presence))
         if len(self.pictures) < self.slices:
-            volumes = {"input": values, "refined": refined, "target": target}
+            volumes = {"input": values, "refined": refined, "presence": presence, "target": target[DENSITY]}
             self.pictures[example.name] = {name: xz_slice(volume) for name, volume in volumes.items()}
 
     def _refined(self, prepared: Prepared) -> NDArray[np.float32]:
@@ -173,35 +175,25 @@ class RefinerTask(LightningModule):
             margin=self.margin,
         )
 
-    def _threshold(self, prepared: Prepared, refined: NDArray[np.float32]) -> float:
-        """The tracer's threshold in the `refined` volume of a sample."""
-        share = self.net.thresholds.at(prepared.counts, prepared.lightest)
-        return share * usual_height(self._volume(prepared, refined), self._smoothing)
-
-    @staticmethod
-    def _volume(prepared: Prepared, values: NDArray[np.float32]) -> Volume:
-        return Volume(values, prepared.example.voxel_size, name=prepared.example.name)
-
     @property
     def _smoothing(self) -> float:
         """The tracer's [Å]."""
         return float(getattr(self.trace, "keywords", {}).get("smoothing", 0.0))
 
-    def _labelled(self, prepared: Prepared, refined: NDArray[np.float32]) -> Peaks:
+    def _labelled(self, prepared: Prepared, presence: NDArray[np.float32]) -> Peaks:
         example = prepared.example
-        volume = self._volume(prepared, refined)
-        usual = usual_height(volume, self._smoothing)
-        traced = self.trace(volume, threshold=LOWEST_PEAK * usual)
+        volume = Volume(presence, example.voxel_size, name=example.name)
+        traced = self.trace(volume, threshold=LOWEST_PEAK)
         is_atom = np.zeros(len(traced), bool)
         is_atom[match(traced.positions, example.positions, self.match_radius)[:, 0]] = True
-        heights = peak_heights(traced.positions, volume, self._smoothing) / usual
-        return Peaks(prepared.counts, prepared.lightest, heights, is_atom, len(example.positions))
+        heights = peak_heights(traced.positions, volume, self._smoothing)
+        return Peaks(prepared.counts, heights, is_atom, len(example.positions))
 
     @torch.inference_mode()
     def calibrate(self, samples: Iterable[Prepared]) -> None:
         """Fit the network's thresholds to `samples`, those of the validation split."""
         self.net.eval()
-        peaks = [self._labelled(prepared, self._refined(prepared)) for prepared in samples]
+        peaks = [self._labelled(prepared, self._refined(prepared)[PRESENCE]) for prepared in samples]
         self.net.thresholds = fit_thresholds(peaks)
 
     def _finish(self, split: str, loader: Any) -> None:

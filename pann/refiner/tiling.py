@@ -22,7 +22,7 @@ def refine_tiled(
     margin: int,
     progress: bool = False,
 ) -> NDArray[np.float32]:
-    """The network's answer (nx, ny, nz) for the `channels` (c, nx, ny, nz) of a whole volume, tile by tile.
+    """The network's answer (k, nx, ny, nz) for the `channels` (c, nx, ny, nz) of a whole volume, tile by tile.
 
     A tile of edge `tile` has a core and a `margin` around it, which gives the core its surroundings. The outer half of
     the margin is dropped, since it saw the cut; over the inner half neighbouring tiles are blended linearly, with
@@ -39,7 +39,7 @@ def refine_tiled(
     padded = np.pad(
         channels, [(0, 0)] + [(margin, margin + m - n) for n, m in zip(channels.shape[1:], shape, strict=True)]
     )
-    out = np.zeros(shape, dtype=np.float32)
+    out: NDArray[np.float32] | None = None
     device = next(net.parameters()).device
     cube = torch.as_tensor(pooled.values, device=device)[None, None]
     vector = torch.as_tensor(acquisition, device=device)[None]
@@ -55,9 +55,13 @@ def refine_tiled(
             inner = tuple(slice(i - a + margin, j - a + margin) for a, i, j in zip(start, low, high, strict=True))
             share = [_ramp(a, b, n, blend) for a, b, n in zip(start, stop, shape, strict=True)]
             weights = share[0][:, None, None] * share[1][:, None] * share[2]
-            out[tuple(slice(i, j) for i, j in zip(low, high, strict=True))] += weights * refined[inner].cpu().numpy()
+            if out is None:
+                out = np.zeros((len(refined), *shape), dtype=np.float32)
+            place_in_whole = (slice(None), *(slice(i, j) for i, j in zip(low, high, strict=True)))
+            out[place_in_whole] += weights * refined[(slice(None), *inner)].cpu().numpy()
             bar.advance()
-    return out[tuple(slice(0, n) for n in channels.shape[1:])]
+    assert out is not None  # a volume has at least one tile
+    return out[(slice(None), *(slice(0, n) for n in channels.shape[1:]))]
 
 
 def _ramp(start: int, stop: int, length: int, blend: int) -> NDArray[np.float32]:
@@ -75,4 +79,4 @@ def _ramp(start: int, stop: int, length: int, blend: int) -> NDArray[np.float32]
 def _call(net: nn.Module, patch: NDArray[np.float32], cube: Tensor, place: Tensor, vector: Tensor) -> Tensor:
     x = torch.as_tensor(patch, device=cube.device)[None].contiguous(memory_format=torch.channels_last_3d)
     out: Tensor = net(x, cube, place, vector)
-    return out[0, 0].float()
+    return out[0].float()

@@ -7,7 +7,7 @@ from monai.networks.nets import UNet
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from pann.refiner.net import INPUT_PEAK, SHARPNESS, STRIDE, RefinerNet
+from pann.refiner.net import INPUT_PEAK, N_ANSWERS, SHARPNESS, STRIDE, RefinerNet
 
 
 class PlainUNet(RefinerNet):
@@ -33,14 +33,14 @@ class PlainUNet(RefinerNet):
         self.body = UNet(
             spatial_dims=3,
             in_channels=2,
-            out_channels=1,
+            out_channels=N_ANSWERS,
             channels=tuple(channels),
             strides=(2,) * (len(channels) - 1),
             norm="BATCH",
         )
 
     def forward(self, patch: Tensor, pooled: Tensor, place: Tensor, acquisition: Tensor) -> Tensor:
-        """Refined density, (b, 1, px, py, pz), non-negative; `pooled`, `place` and `acquisition` are not read."""
+        """Density and presence, (b, 2, px, py, pz), non-negative; `pooled`, `place` and `acquisition` are not read."""
         density = patch[:, :1]
         read = torch.cat([torch.log1p(density), density / INPUT_PEAK], dim=1)
         return softplus(self.body(read).float(), beta=SHARPNESS)

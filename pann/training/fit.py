@@ -19,7 +19,8 @@ from pann.training.record import plain, write_run_record
 def fit(cfg: DictConfig) -> dict[str, float]:
     """Train one stage as `cfg` says (`pann.training.schema.TrainConfig`) and write everything to `cfg.output`.
 
-    With `cfg.weights` nothing is trained: those weights are scored on the test split, into scores.json.
+    With `cfg.weights` nothing is trained: those weights are scored on the test split, into scores.json, with
+    `cfg.calibrate` after what they learn from the validation split was fitted anew and exported.
 
     The run folder receives config.yaml and run.json before the first step, metrics.csv, checkpoints/ (best.ckpt,
     last.ckpt), and `<stage>.safetensors` with its card: the best averaged weights. Of several processes (`trainer`
@@ -44,8 +45,7 @@ def fit(cfg: DictConfig) -> dict[str, float]:
     trainer.fit(task, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
     metrics = _numbers(trainer)
     load_best(trainer, task, cfg.name)
-    if hasattr(task, "calibrate"):  # probabilities are fitted on the validation split, tested or not
-        task.calibrate(data.val_dataloader())
+    _calibrate(trainer, task, data)
     if cfg.test:
         trainer.test(task, datamodule=data, verbose=False)
         metrics |= _numbers(trainer)
@@ -68,12 +68,29 @@ def score_weights(cfg: DictConfig, trainer: Trainer, task: Any, data: Any) -> di
     if weights.model != {key: value for key, value in plain(cfg)["model"].items() if not key.startswith("_")}:
         raise CheckpointError(f"{cfg.weights} holds a network of other arguments: choose model= as its card says")
     task.net.load_state_dict(weights.state)
+    metrics: dict[str, float] = {}
+    if cfg.calibrate:
+        trainer.validate(task, datamodule=data, verbose=False)
+        metrics |= _numbers(trainer)
+        _calibrate(trainer, task, data)
     trainer.test(task, datamodule=data, verbose=False)
-    metrics = _numbers(trainer)
+    metrics |= _numbers(trainer)
+    if trainer.is_global_zero and cfg.calibrate:
+        card = weights.card | {"calibrated_on": data.describe(), "metrics": metrics}
+        export_weights(
+            Path(cfg.output) / f"{cfg.name}.safetensors", cfg.name, plain(cfg)["model"], task.state_dict(), card
+        )
     if trainer.is_global_zero:
         with atomic_path(Path(cfg.output) / "scores.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=2) + "\n")
     return metrics
+
+
+def _calibrate(trainer: Trainer, task: Any, data: Any) -> None:
+    """Fit on the validation split what a task learns from it: thresholds, a temperature."""
+    if hasattr(task, "calibrate"):
+        task.to(trainer.strategy.root_device)  # the trainer leaves it on the CPU
+        task.calibrate(data.val_dataloader())
 
 
 def load_best(trainer: Trainer, task: LightningModule, stage: str) -> None:

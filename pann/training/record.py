@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,14 @@ def git_commit(folder: Path) -> str | None:
     return commit + ("+" if status else "")
 
 
+def installed_version(name: str) -> str | None:
+    """Version of a package; None where it runs from a folder without being installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
 def run_facts(seed: int) -> dict[str, Any]:
     """Versions, commit, seed, command, machine and time: plain values."""
     return {
@@ -41,7 +49,7 @@ def run_facts(seed: int) -> dict[str, Any]:
         "commit": git_commit(Path(__file__).parent),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: installed_version(name) for name in PACKAGES},
     }
 
 

@@ -32,6 +32,7 @@ class TrainConfig:
     output : run folder.
     resume : a checkpoint of an interrupted run to continue, or None.
     weights : exported weights to score on the test split instead of training, or None.
+    calibrate : fit what is learnt from the validation split (thresholds, temperature) of `weights` anew, and export.
     test : whether to score the best weights on the held-out samples.
     model : the network (`_target_` and its keyword arguments, plain values).
     data : the LightningDataModule.
@@ -47,6 +48,7 @@ class TrainConfig:
     output: str = MISSING
     resume: str | None = MISSING
     weights: str | None = MISSING
+    calibrate: bool = MISSING
     test: bool = MISSING
     model: Any = MISSING
     data: Any = MISSING

@@ -1,3 +1,5 @@
+from threading import Event
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +7,17 @@ import yaml
 
 import pann.refiner.cache as cache
 from pann.core import ConfigError
-from pann.refiner.cache import cache_folder, fill_cache, make_example, read_example, recipe, write_example
+from pann.refiner.cache import (
+    cache_folder,
+    fill_cache,
+    make_example,
+    read_example,
+    recipe,
+    sample_paths,
+    write_example,
+)
 from pann.refiner.data import RefinerData
+from pann.refiner.stream import BackgroundFill
 from pann.simulation.datasets import DataSet, Plan, generate
 
 
@@ -97,3 +108,38 @@ def test_only_counts_are_trained_on(plan):
 def test_impossible_data_are_refused(data_config, change):
     with pytest.raises(ConfigError, match=r"data\."):
         RefinerData(**data_config | change)
+
+
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")
+def test_training_may_start_while_samples_are_made(data_config, example, monkeypatch):
+    """The first epoch has the samples it waited for, a later one all of them; another run finds them in the cache."""
+    release = Event()
+
+    def slow(plan, folder, seed, count, workers, first):
+        release.wait(10)
+        for path in sample_paths(folder, seed, count, first):
+            write_example(path, example)
+            yield path
+
+    monkeypatch.setattr(cache, "make_example", lambda plan, seed, index: example)
+    monkeypatch.setattr("pann.refiner.stream.filled", slow)
+    data = RefinerData(**data_config | {"splits": {"train": 4, "validation": 1, "test": 1}, "start": 2})
+    data.prepare_data()
+    data.setup("fit")
+    assert len(data.train_dataloader().iterables["patches"].dataset.sources) == 2
+    release.set()
+    data._background.join()
+    assert len(data.train_dataloader().iterables["patches"].dataset.sources) == 4
+    assert data.describe()["samples"]["train"] == 4
+    data.teardown("fit")
+    assert len(list(data.folder.glob(f"{data.seeds['train']}-*.npz"))) == 4
+
+
+def test_what_fails_in_the_background_is_raised_where_the_training_looks(tmp_path):
+    def broken(path):
+        raise ConfigError("no such crystal")
+
+    (tmp_path / "3-00000.npz").touch()
+    background = BackgroundFill({}, tmp_path, 3, 1, 1, 0, broken)
+    with pytest.raises(ConfigError, match="no such crystal"):
+        background.join()

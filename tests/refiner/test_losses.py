@@ -15,8 +15,9 @@ def loss():
 
 
 def terms(loss, prediction, truth):
-    """All terms, where the truth was measured over ±65°."""
-    return loss(prediction, truth, truth, torch.tensor([65.0]))
+    """All terms for a density, where the truth was measured over ±65°; the presence is right."""
+    answer, target = (torch.cat([volume, truth], dim=1) for volume in (prediction, truth))
+    return loss(answer, target, truth, torch.tensor([65.0]))
 
 
 def density(example, positions=None, heights=None):
@@ -30,6 +31,18 @@ def test_the_truth_has_no_loss_and_a_missing_atom_has(loss, example):
     missing = density(example, heights=np.where(np.arange(12) == 3, 0, example.heights))[None, None]
     assert loss.total(terms(loss, truth, truth)) == 0
     assert all(term > 0 for term in terms(loss, missing, truth).values())
+
+
+def test_presence_counts_every_voxel_alike(example):
+    """Squared errors without emphasis, whose best answer is the mean: half a peak for an atom there half the time."""
+    loss = RefinerLoss(density=0.0, atom_weight=4.0, floor=0.5, mass=0.0, presence=2.0)
+    truth = density(example)[None, None].repeat(1, 2, 1, 1, 1)
+    absent = torch.zeros_like(truth)
+    level = torch.tensor(0.5, requires_grad=True)
+    total = sum(loss.total(loss(level * truth, seen, truth[:, :1], torch.tensor([65.0]))) for seen in (truth, absent))
+    (slope,) = torch.autograd.grad(total, level)
+    assert abs(slope) < 1e-6
+    assert total.item() == pytest.approx(2 * 2 * 0.25 * truth[:, 1].square().mean().item(), rel=1e-5)
 
 
 def test_total_weighs_its_terms(loss, example):
@@ -83,11 +96,11 @@ def test_gradient_of_the_deviance_agrees_with_finite_differences(example):
     assert (volume.grad * direction).sum().item() == pytest.approx(slope, rel=0.02, abs=1e-5)
 
 
-def test_all_four_terms_are_there_when_they_weigh(example):
-    full = RefinerLoss(density=1.0, atom_weight=4.0, floor=0.5, mass=0.1, fourier=0.2, atomicity=0.3)
+def test_all_terms_are_there_when_they_weigh(example):
+    full = RefinerLoss(density=1.0, atom_weight=4.0, floor=0.5, mass=0.1, presence=0.5, fourier=0.2, atomicity=0.3)
     truth = density(example)[None, None]
     found = terms(full, truth * 0.8, truth)
-    assert set(found) == {"density", "mass", "fourier", "atomicity"}
+    assert set(found) == {"density", "mass", "presence", "fourier", "atomicity"}
     assert full.total(found).item() == pytest.approx(
         sum(weight * found[name].item() for name, weight in full.weights.items())
     )

@@ -16,7 +16,7 @@ def inputs(net, shape, batch=1):
 def test_output_has_the_shape_of_the_patch_and_is_not_negative(width, blocks, global_size, shape):
     net = GlobalLocalResUNet(width, blocks, 4, global_size, 8)
     out = net(*inputs(net, shape, batch=2))
-    assert out.shape == (2, 1, *shape)
+    assert out.shape == (2, 2, *shape)
     assert (out >= 0).all()
 
 

@@ -3,13 +3,18 @@ import pytest
 import torch
 
 from pann.refiner.net import sample_at_place
-from pann.refiner.patches import PatchDataset, crop, flip_place
+from pann.refiner.patches import Patch, PatchDataset, PatchSource, batch_of, crop, flip_place
 from pann.refiner.target import gaussian_atoms
 
 
 @pytest.fixture
-def patches(prepared):
-    return PatchDataset([prepared], seed=7, patch=16, length=50, on_particle=0.8)
+def source(prepared):
+    return PatchSource.of(prepared)
+
+
+@pytest.fixture
+def patches(source):
+    return PatchDataset([source], seed=7, patch=16, length=50, on_particle=0.8)
 
 
 @pytest.mark.parametrize("start", [[0, 0, 0], [-3, 5, 20], [26, -15, 2], [40, 0, 0]])
@@ -20,7 +25,22 @@ def test_crop_is_the_array_inside_and_zero_outside(start):
     expected = np.zeros((16, 16, 16))
     part = padded[box]
     expected[tuple(slice(0, n) for n in part.shape)] = part
-    np.testing.assert_array_equal(crop(array, np.array(start), 16), expected.astype(np.float32))
+    cube = crop(torch.from_numpy(np.stack([array, -array])), np.array(start), 16)
+    np.testing.assert_array_equal(cube.numpy(), np.stack([expected, -expected]).astype(np.float32))
+
+
+@pytest.mark.parametrize("axes", [(), (1,), (0, 2)])
+@pytest.mark.parametrize("start", [[0, 0, 0], [-5, 9, 20], [7, 6, 5]])
+def test_targets_of_a_batch_are_the_cut_and_mirrored_targets_of_the_wholes(source, prepared, start, axes):
+    """Neighbours in the batch do not leak into each other."""
+    whole = crop(torch.from_numpy(prepared.target), np.array(start), 16)
+    others = [Patch(source, np.array([4, 4, 4]), ()), Patch(source, np.array([8, 2, 5]), (1,))]
+    batch = batch_of([others[0], Patch(source, np.array(start), axes), others[1]], 16)
+    inside = tuple(slice(max(-s, 0), max(min(n - s, 16), 0)) for s, n in zip(start, source.shape, strict=True))
+    flipped = batch["target"][1].flip([axis + 1 for axis in axes]) if axes else batch["target"][1]
+    np.testing.assert_allclose(flipped[(slice(None), *inside)], whole[(slice(None), *inside)], atol=1e-5)
+    cut = batch["patch"][1].flip([axis + 1 for axis in axes]) if axes else batch["patch"][1]
+    np.testing.assert_array_equal(cut, crop(source.channels, np.array(start), 16))
 
 
 @pytest.mark.parametrize("axes", [(), (0,), (1,), (2,), (0, 2), (0, 1, 2)])
@@ -49,18 +69,18 @@ def test_global_features_follow_the_mirrored_patch(axes, prepared):
 def test_patches_show_the_particle_and_match_their_target(patches):
     inside = 0
     for index in range(20):
-        item = patches[index]
-        assert item["patch"].shape == (2, 16, 16, 16)
-        assert item["target"].shape == (1, 16, 16, 16)
-        inside += bool(item["target"].max() > 0.5)
-        both = torch.stack([item["patch"][0].ravel(), item["target"].ravel()])
-        if item["target"].std() > 0.05:
-            assert torch.corrcoef(both)[0, 1] > 0.8
+        item = batch_of([patches[index]], 16)
+        assert item["patch"].shape == (1, 2, 16, 16, 16)
+        assert item["target"].shape == (1, 2, 16, 16, 16)
+        density = item["target"][0, 0]
+        inside += bool(density.max() > 0.5)
+        if density.std() > 0.05:
+            assert torch.corrcoef(torch.stack([item["patch"][0, 0].ravel(), density.ravel()]))[0, 1] > 0.8
     assert inside > 12
 
 
-def test_a_patch_depends_on_seed_and_index_alone(prepared, patches):
-    again = PatchDataset([prepared], seed=7, patch=16, length=3, on_particle=0.8)
-    other = PatchDataset([prepared], seed=8, patch=16, length=3, on_particle=0.8)
-    torch.testing.assert_close(again[41]["patch"], patches[41]["patch"])
-    assert any(not torch.equal(other[i]["patch"], patches[i]["patch"]) for i in range(5))
+def test_a_patch_depends_on_seed_and_index_alone(source, patches):
+    again = PatchDataset([source], seed=7, patch=16, length=3, on_particle=0.8)
+    other = PatchDataset([source], seed=8, patch=16, length=3, on_particle=0.8)
+    torch.testing.assert_close(batch_of([again[41]], 16), batch_of([patches[41]], 16))
+    assert any(tuple(other[i].start) != tuple(patches[i].start) for i in range(5))

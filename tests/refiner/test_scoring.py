@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pann.refiner.scoring import atom_scores, dose_label
-from pann.refiner.target import gaussian_atoms
+from pann.refiner.target import DENSITY, gaussian_atoms
 from pann.tracing import trace
 
 
@@ -11,7 +11,7 @@ def traced(volume, threshold=0.3, max_atoms=None):
 
 
 def test_the_target_itself_gives_every_atom(prepared):
-    scores = atom_scores(prepared.target.astype(np.float32), prepared.example, traced, 1.0)
+    scores = atom_scores(prepared.target[DENSITY], prepared.example, traced, 1.0)
     assert scores["recovery"] == scores["precision"] == scores["recovery_at_n"] == pytest.approx(1.0)
     assert scores["rmsd_pm"] < 2
 

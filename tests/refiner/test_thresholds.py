@@ -13,19 +13,18 @@ from pann.refiner.thresholds import (
     errors_at_best,
     fit_thresholds,
     peak_heights,
-    usual_height,
 )
 
 
-def sample(counts, atoms_at, noise_at, lightest=1.0, seed=0):
+def sample(counts, atoms_at, noise_at, seed=0):
     """Atoms and noise with peaks about two heights."""
     rng = generator(seed, "peaks")
     heights = np.concatenate([rng.normal(atoms_at, 0.03, 60), rng.normal(noise_at, 0.03, 40)])
-    return Peaks(counts, lightest, heights, np.arange(100) < 60, 60)
+    return Peaks(counts, heights, np.arange(100) < 60, 60)
 
 
 def test_errors_count_missed_and_false_atoms():
-    peaks = Peaks(1.0, 1.0, np.array([0.9, 0.5, 0.4, 0.2]), np.array([True, False, True, True]), 4)
+    peaks = Peaks(1.0, np.array([0.9, 0.5, 0.4, 0.2]), np.array([True, False, True, True]), 4)
     assert peaks.errors(0.45) == pytest.approx((3 + 1) / 4)  # one of four found, one false
     assert peaks.errors(0.1) == pytest.approx((1 + 1) / 4)
     assert peaks.errors(1.0) == 1.0
@@ -39,32 +38,15 @@ def test_fitted_thresholds_part_atoms_from_noise_at_every_count_level():
     assert errors_at_best(samples) < 0.05
 
 
-def test_light_atoms_lower_the_threshold_only_where_that_pays():
-    bright = [sample(1000.0, 0.9 * light, 0.05, light, seed) for seed, light in enumerate([1.0, 0.7, 0.4, 0.4])]
-    assert fit_thresholds(bright).at(1000.0, 0.4) < 0.36
-    dim = [sample(1.0, 0.5, 0.35, light, seed) for seed, light in enumerate([1.0, 0.7, 0.4, 0.4])]
-    assert fit_thresholds(dim).at(1.0, 0.4) == pytest.approx(fit_thresholds(dim).at(1.0, 1.0))
-
-
 def test_thresholds_travel_with_the_network(net):
-    curve = Thresholds((0.0, 1.0, 2.0, 3.0), (0.5, 0.4, 0.3, 0.25), (0.0, 0.5, 1.0, 1.0))
+    curve = Thresholds((0.0, 1.0, 2.0, 3.0), (0.5, 0.4, 0.3, 0.25))
     net.thresholds = curve
     rows = net.state_dict()["threshold_rows"]
-    assert rows.shape == (3, KNOTS)
+    assert rows.shape == (2, KNOTS)
     torch.testing.assert_close(rows, curve.rows)
     assert net.thresholds.at(100.0) == pytest.approx(0.3)
     assert net.thresholds.at(1e-9) == pytest.approx(0.5)  # flat beyond the ends
-    assert Thresholds(*UNTRAINED).at(5.0, 0.5) == pytest.approx(0.15)
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.4])
-def test_usual_height_is_that_of_the_atoms_whatever_noise_adds(smoothing):
-    positions = 3.0 * np.stack(np.meshgrid(*[np.arange(-1, 2)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    atoms = gaussian_atoms(positions, np.full(27, 2.0), (40, 40, 40), 0.4, 0.5)
-    noise = 0.02 * generator(1, "noise").random(atoms.shape).astype(np.float32)
-    clean = usual_height(Volume(atoms, 0.4), smoothing)
-    assert clean == pytest.approx(2 * (1 + (smoothing / 0.5) ** 2) ** -1.5, rel=0.1)
-    assert usual_height(Volume(atoms + noise, 0.4), smoothing) == pytest.approx(clean, rel=0.15)
+    assert Thresholds(*UNTRAINED).at(5.0) == pytest.approx(0.3)
 
 
 def test_heights_of_peaks_between_voxels_are_those_of_the_atoms():

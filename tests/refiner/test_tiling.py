@@ -5,10 +5,12 @@ import torch
 from pann.core import CheckpointError, InputError, Volume
 from pann.core.random import generator
 from pann.io.weights import Weights, save_weights
-from pann.refiner import Refiner, refined_threshold
+from pann.metrics.matching import match
+from pann.refiner import Refined, Refiner, refined_threshold, trace_refined
 from pann.refiner.canonical import pooled_cube
 from pann.refiner.refine import VACUUM, flip_cube, image_units, to_canonical
 from pann.refiner.target import gaussian_atoms
+from pann.refiner.thresholds import Thresholds
 from pann.refiner.tiling import refine_tiled
 
 MODEL = {"width": 8, "blocks": 1, "global_width": 4, "global_size": 8, "embedding": 8}
@@ -27,7 +29,7 @@ def test_one_tile_and_many_agree_where_the_margin_covers_the_reach(shallow_net, 
     margin = 2 * shallow_net.reach
     whole = refine_tiled(shallow_net, values, pooled, acquisition, tile=400, margin=margin)
     tiled = refine_tiled(shallow_net, values, pooled, acquisition, tile=core + 2 * (-(-margin // 8) * 8), margin=margin)
-    assert whole.shape == values.shape[1:]
+    assert whole.shape == values.shape
     np.testing.assert_allclose(tiled, whole, atol=1e-3 * whole.max())
 
 
@@ -39,7 +41,7 @@ def test_reach_is_how_far_an_input_matters(net):
     changed[:, n // 2] += 1
     pooled, acquisition = pooled_cube(values[0], net.global_size), np.full(6, 0.5, np.float32)
     one, other = (refine_tiled(net, v, pooled, acquisition, tile=1000, margin=0) for v in (values, changed))
-    moved = np.flatnonzero(np.abs(one - other).max((1, 2)) > 0)
+    moved = np.flatnonzero(np.abs(one - other).max((0, 2, 3)) > 0)
     assert np.abs(moved - n // 2).max() <= net.reach
     assert np.abs(moved - n // 2).max() >= net.reach / 2
 
@@ -62,7 +64,7 @@ def test_blended_tiles_add_up_to_the_whole_and_stay_small(tile, margin):
     values = generator(6, "volume").random((50, 61, 33)).astype(np.float32)
     copy = Copy()
     out = refine_tiled(copy, values[None], pooled_cube(values, 8), np.zeros(6, np.float32), tile=tile, margin=margin)
-    np.testing.assert_allclose(out, values, rtol=1e-5)
+    np.testing.assert_allclose(out[0], values, rtol=1e-5)
     assert max(max(shape) for shape in copy.asked) <= max(tile, 8 + 2 * 24)
 
 
@@ -119,15 +121,29 @@ def test_mirrored_cube_is_the_cube_of_the_mirror():
         assert mirrored.place(start, start + 4).shape == (3, 2)
 
 
-def test_threshold_follows_the_count_level(refiner, example):
-    """Fifty times the density has fifty times the threshold; only a refined volume has one."""
+def test_presence_and_its_threshold_do_not_depend_on_the_units(refiner, example):
     volume = Volume(np.asarray(example.values, np.float32), 0.4)
-    refined = refiner(volume, example.series)
-    brighter = refiner(volume.replace(values=50 * volume.values), example.series)
-    assert refined_threshold(brighter, 0.4) == pytest.approx(50 * refined_threshold(refined, 0.4), rel=0.05)
-    assert refined_threshold(refined, 0.4, lightest=0.5) < refined_threshold(refined, 0.4)
+    one = refiner.refine(volume, example.series, precision="float32")
+    many = refiner.refine(volume.replace(values=50 * volume.values), example.series, precision="float32")
+    np.testing.assert_allclose(many.presence.values, one.presence.values, atol=1e-3)
+    assert refined_threshold(many.presence) == refined_threshold(one.presence)
     with pytest.raises(InputError, match="not a volume that the refiner made"):
-        refined_threshold(volume, 0.4)
+        refined_threshold(volume)
+
+
+def test_atoms_of_the_presence_have_intensities_of_the_density(example):
+    """Where an atom is comes from the presence, what it scatters from the density; the strongest come first."""
+    shape, positions = example.values.shape, example.positions
+    density = gaussian_atoms(positions, 30 * example.heights, shape, 0.4, 0.5)
+    presence = gaussian_atoms(positions, [*np.ones(11), 0.2], shape, 0.4, 0.5)
+    facts = {"thresholds": Thresholds((0.0, 1.0), (0.5, 0.5)), "counts_per_area": 3.0}
+    atoms = trace_refined(Refined(Volume(density, 0.4), Volume(presence, 0.4, metadata=facts), None), min_distance=1.8)
+    assert len(atoms) == 11
+    pairs = match(atoms.positions, positions, 0.2)
+    assert len(pairs) == 11
+    strength = atoms.intensities[pairs[:, 0]] / example.heights[pairs[:, 1]]
+    np.testing.assert_allclose(strength, strength.mean(), rtol=0.05)
+    assert (np.diff(atoms.intensities) <= 0).all()
 
 
 def save(path, net, model=MODEL, stage="refiner"):

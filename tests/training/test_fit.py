@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pann.core import CheckpointError, TiltSeries, Volume
+from pann.io import load_weights
 from pann.refiner import Refiner
 from pann.training.checkpoints import read_checkpoint
 from pann.training.fit import fit
@@ -115,5 +116,11 @@ def test_exported_weights_are_scored_without_training(configuration, tmp_path):
     tested = {name: value for name, value in trained.items() if name.startswith("test/")}
     assert {name: scores[name] for name in tested} == pytest.approx(tested, rel=1e-4, nan_ok=True)
     assert not (tmp_path / "scored" / "checkpoints").exists()
+    calibrated = fit(configuration(f"weights={weights}", "calibrate=true", output="calibrated"))
+    assert calibrated["test/mse"] == pytest.approx(scores["test/mse"])
+    first, anew = (load_weights(tmp_path / run / "refiner.safetensors", "refiner") for run in ("run", "calibrated"))
+    for name, value in first.state.items():  # thresholds included: the same validation split gives the same
+        torch.testing.assert_close(anew.state[name], value)
+    assert anew.card["calibrated_on"]["samples"] == first.card["data"]["samples"]
     with pytest.raises(CheckpointError, match="other arguments"):
         fit(configuration(f"weights={weights}", "model.width=12", output="wrong"))
