@@ -16,7 +16,7 @@ from pann.pipeline.clock import Clock
 from pann.pipeline.fitting import FittedAtoms, fit_atoms
 from pann.pipeline.options import ChainOptions
 from pann.pipeline.prepare import Stages
-from pann.refiner import refined_threshold
+from pann.refiner import trace_refined
 from pann.tomography import Reconstruction, align, reconstruct_details
 from pann.tracing import trace
 
@@ -94,7 +94,8 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
             answer = refiner.refine(volume, series, flips=options.refiner["flips"], progress=options.progress)
             refined, confidence = answer.volume, answer.confidence
         with clock.step("trace", "atoms of the refined volume"):
-            traced["refined"] = trace(refined, **_refined_tracing(refined, tracing, options))
+            smoothing = options.refiner["smoothing"]
+            traced["refined"] = trace_refined(answer, **tracing | {"smoothing": smoothing})
     _require_atoms(traced, series)
     chosen = "refined" if refined is not None else "raw"
     if refined is not None and options.refiner is not None and options.refiner["choose"] == "likelihood":
@@ -180,18 +181,6 @@ def _outside_training(series: TiltSeries, options: ChainOptions) -> str | None:
     if options.reconstruction["extended"]:
         return "it was trained on isolated particles, not on objects wider than the field"
     return None if series.kind == "counts" else "it was trained on electron counts, not on processed images"
-
-
-def _refined_tracing(refined: Volume, tracing: dict[str, Any], options: ChainOptions) -> dict[str, Any]:
-    """Tracing options for a refined volume: too little noise is left in it for a threshold from the histogram, but the
-    network knows from validation how high the peaks of atoms are at this dose, given the lightest candidate.
-    """
-    settings = tracing | {"smoothing": options.refiner["smoothing"] if options.refiner else 0.0}
-    if settings["threshold"] == "auto":
-        powers = scattering_powers(options.elements) if options.elements else np.ones(1)
-        lightest = float(powers.min() / powers.mean())
-        settings["threshold"] = refined_threshold(refined, settings["smoothing"], lightest)
-    return settings
 
 
 def _fit_surroundings(first: Reconstruction, options: ChainOptions) -> dict[str, Any]:
