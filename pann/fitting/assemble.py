@@ -5,6 +5,7 @@ from math import sqrt
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pann.core import AtomicModel, TiltSeries
 from pann.core.units import PICOMETRES_PER_ANGSTROM
@@ -62,12 +63,18 @@ def assemble(
     )
     known = problem.priors.positions
     precision_of_positions = None if known is None else known.precision.cpu().numpy()
-    bound = float("nan")
+    bound = posterior = float("nan")
     if method != "none":
         precision, _ = problem.prior_terms(state)
-        covariance = position_covariance(expansion, weights, precision, method == "full", guard.max_shift)
-        variance = covariance.diagonal(dim1=1, dim2=2).sum(1)[minimum.seen]
-        bound = PICOMETRES_PER_ANGSTROM * sqrt(float(variance.mean())) if len(variance) else bound
+
+        def covariance_with(precision: Tensor) -> Tensor:
+            return position_covariance(expansion, weights, precision, method == "full", guard.max_shift)
+
+        covariance = covariance_with(precision)
+        bound = posterior = _root_mean_square(covariance, minimum.seen)
+        if known is not None:
+            layout.split(precision)["positions"].zero_()
+            bound = _root_mean_square(covariance_with(precision), minimum.seen)
         fitted = fitted.replace(covariance=widened(covariance.cpu().numpy(), inflation, precision_of_positions))
     return FitResult(
         model=fitted,
@@ -87,6 +94,7 @@ def assemble(
         r_factor_signal=r_factor(series.images, predicted, background),
         r_factor_per_tilt=r_factor_per_tilt(series.images, predicted),
         bound_pm=bound,
+        posterior_pm=posterior,
         bound_is_full=method == "full",
         position_precision=precision_of_positions,
         deviance=noise.deviance(problem.images, expansion.images),
@@ -102,6 +110,12 @@ def assemble(
         iterations=minimum.iterations,
         gradient_norm=minimum.gradient_norm,
     )
+
+
+def _root_mean_square(covariance: Tensor, seen: Tensor) -> float:
+    """Standard deviation of a position in 3D [pm], over the atoms that are `seen`; NaN for none."""
+    variance = covariance.diagonal(dim1=1, dim2=2).sum(1)[seen]
+    return PICOMETRES_PER_ANGSTROM * sqrt(float(variance.mean())) if len(variance) else float("nan")
 
 
 def _widths(model: AtomicModel, layout: Layout, state: State) -> dict[int, float] | None:

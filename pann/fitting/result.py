@@ -15,6 +15,7 @@ SCALARS = (
     "r_factor_after",
     "r_factor_signal",
     "bound_pm",
+    "posterior_pm",
     "bound_is_full",
     "deviance",
     "n_pixels",
@@ -56,8 +57,11 @@ class FitResult:
         and of the fit.
     r_factor_signal : Σ|I − P| / Σ|I − b|, the background taken off.
     r_factor_per_tilt_before, r_factor_per_tilt : (n_tilts,) R-factor of each image, before and after.
-    bound_pm : Cramér-Rao bound on the 3D RMSD [pm] at the fitted model, before inflation; NaN where not asked for.
-        With a prior of the positions, the root mean square of the posterior instead.
+    bound_pm : Cramér-Rao bound on the 3D RMSD [pm] at the fitted model, before inflation; NaN where not asked for. It
+        is that of the images alone: a prior of the positions does not enter, and an estimate that uses one may be
+        better.
+    posterior_pm : root mean square of the standard deviation of the positions [pm], images and prior together, before
+        inflation; the bound where there is no prior of the positions.
     position_precision : (n_atoms, 3) of that prior [1/Å²]; None without one.
     bound_is_full : whether the whole information matrix was inverted, not blocks with the rest sampled.
     deviance, n_pixels, n_parameters : of the final fit; the deviance per degree of freedom of counts is 1 only where
@@ -88,6 +92,7 @@ class FitResult:
     r_factor_per_tilt_before: NDArray[np.float64]
     r_factor_per_tilt: NDArray[np.float64]
     bound_pm: float
+    posterior_pm: float
     bound_is_full: bool
     position_precision: NDArray[np.float64] | None
     deviance: float

@@ -65,7 +65,22 @@ def test_a_prior_without_width_holds_the_atoms_and_one_of_any_width_leaves_them(
     np.testing.assert_allclose(wide.model.positions, free.model.positions, atol=1e-6)
     np.testing.assert_allclose(wide.model.covariance, free.model.covariance, rtol=1e-4, atol=1e-12)
     np.testing.assert_allclose(narrow.model.positions, start.positions, atol=1e-5)
-    assert narrow.bound_pm == pytest.approx(100 * 1e-5 * np.sqrt(3), rel=1e-3)
+    assert narrow.posterior_pm == pytest.approx(100 * 1e-5 * np.sqrt(3), rel=1e-3)
+    assert wide.posterior_pm == pytest.approx(wide.bound_pm, rel=1e-4)
+    assert free.posterior_pm == free.bound_pm
+
+
+@pytest.mark.parametrize("covariance", ["full", "blocks"])
+def test_the_bound_is_that_of_the_images_whatever_the_prior(bright, covariance):
+    true, series = bright
+    options = {"fit_width": False, "covariance": covariance, "inflate": False} | QUIET
+    free = fit(series, AtomicModel(true), **options)
+    held = fit(series, AtomicModel(true), position_prior=0.01, **options)
+    assert held.bound_pm == pytest.approx(free.bound_pm, rel=0.01)
+    assert held.posterior_pm < min(0.9 * held.bound_pm, 1.0 * np.sqrt(3))
+    trace = np.trace(held.model.covariance, axis1=1, axis2=2).mean()
+    assert held.posterior_pm == pytest.approx(100 * np.sqrt(trace))
+    assert held.summary()["posterior_pm"] == held.posterior_pm
 
 
 @pytest.mark.parametrize("covariance", ["full", "blocks"])
@@ -81,7 +96,7 @@ def test_a_true_prior_helps_as_much_as_the_posterior_says(covariance):
     error = result.model.positions - true
     squares = np.einsum("ni,nij,nj->n", error, np.linalg.inv(result.model.covariance), error) / 3
     assert squares.mean() == pytest.approx(1, abs=0.3)
-    assert result.bound_pm < 0.85 * min(from_images.bound_pm, 100 * prior * np.sqrt(3))
+    assert result.posterior_pm < 0.85 * min(from_images.bound_pm, 100 * prior * np.sqrt(3))
     assert rmsd_pm(result.model.positions, true) < rmsd_pm(start.positions, true)
 
 

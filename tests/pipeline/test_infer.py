@@ -36,7 +36,7 @@ def test_the_whole_chain(infer: Cli, workplace: Path, truth: AtomicModel, tmp_pa
     assert (summary["existence"]["added"], summary["existence"]["removed"]) == (0, 0)
     assert summary["existence"]["expected_false"] == pytest.approx(0.27)
     assert summary["elements"]["Ni-Pt"]["bayes_error"] < 1e-3
-    assert summary["fit"]["expected_over_bound"] >= 1
+    assert summary["fit"]["expected_rmsd_pm"] >= summary["fit"]["posterior_pm"]
     assert summary["truth"]["rmsd_over_bound"] == pytest.approx(
         summary["truth"]["rmsd_pm"] / summary["fit"]["bound_pm"]
     )
