@@ -5,6 +5,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 _RANGE = (0.1, 10.0)
+N_BINS = 15
+"""Bins of confidence of the calibration error."""
 
 
 def fit_temperature(logits: Tensor, labels: Tensor, iterations: int = 50) -> float:
@@ -35,12 +37,16 @@ def fit_temperature(logits: Tensor, labels: Tensor, iterations: int = 50) -> flo
     return float(torch.tensor((low + high) / 2).exp())
 
 
-def expected_calibration_error(confidence: Tensor, correct: Tensor, n_bins: int = 15) -> float:
+def calibration_bins(confidence: Tensor, correct: Tensor, n_bins: int = N_BINS) -> Tensor:
+    """Answers, sum of `confidence` (n,) and number of `correct` (n,) in equal bins of confidence, (3, n_bins)."""
+    place = (confidence * n_bins).long().clamp(0, n_bins - 1)
+    weights = (torch.ones_like(confidence), confidence, correct)
+    return torch.stack([torch.bincount(place, weights=weight.double(), minlength=n_bins) for weight in weights])
+
+
+def expected_calibration_error(confidence: Tensor, correct: Tensor, n_bins: int = N_BINS) -> float:
     """Mean gap between `confidence` (n,) and the share `correct` (n,), over equal bins weighted by their counts."""
     if not len(confidence):
         return float("nan")
-    place = (confidence * n_bins).long().clamp(0, n_bins - 1)
-    count = torch.bincount(place, minlength=n_bins)
-    stated = torch.bincount(place, weights=confidence.double(), minlength=n_bins)
-    seen = torch.bincount(place, weights=correct.double(), minlength=n_bins)
+    count, stated, seen = calibration_bins(confidence, correct, n_bins)
     return float((stated - seen).abs().sum() / count.sum())

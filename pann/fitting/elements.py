@@ -23,6 +23,31 @@ def bayes_error(separation: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(norm.sf(np.abs(np.asarray(separation, dtype=np.float64)) / 2))
 
 
+def bayes_accuracy(deviation: ArrayLike, kinds: ArrayLike, heights: ArrayLike) -> NDArray[np.float64]:
+    """Probability (n,) that the best rule names each atom rightly from its intensity, the composition being known.
+
+    Parameters
+    ----------
+    deviation : (n,) standard deviation of the intensity of each atom.
+    kinds : (n,) true candidate of each, as an index; their shares are the prior.
+    heights : (n_candidates,) intensity of each candidate, in the unit of `deviation`.
+    """
+    spread = np.asarray(deviation, dtype=np.float64)
+    true, means = np.asarray(kinds), np.asarray(heights, dtype=np.float64)
+    prior = np.bincount(true, minlength=len(means)) / len(true)
+    steps = np.linspace(-6, 6, 601)
+    mass = norm.pdf(steps) * (steps[1] - steps[0])
+    # intensities that an atom of its kind may show, and the rule's answer to each
+    seen = means[true][:, None] + spread[:, None] * steps
+    score = np.stack(
+        [
+            np.log(max(share, 1e-300)) - 0.5 * ((seen - mean) / spread[:, None]) ** 2
+            for share, mean in zip(prior, means, strict=True)
+        ]
+    )
+    return np.asarray((mass * (score.argmax(axis=0) == true[:, None])).sum(axis=1))
+
+
 @dataclass(frozen=True, eq=False)
 class ElementLimits:
     """Bayes error of every atom and every pair of elements.

@@ -181,3 +181,21 @@ def _position_variances(scene: Scene, bright: AtomicModel, acquisition: Acquisit
     full = len(bright) < FULL_BELOW
     covariance = position_covariance(expansion, scene.inverse_variance, no_prior, full, LARGEST)
     return np.asarray(covariance.diagonal(dim1=1, dim2=2).numpy())
+
+
+def intensity_information(
+    model: AtomicModel, angles: ArrayLike, acquisition: Acquisition
+) -> tuple[NDArray[np.float64], dict[int, float]]:
+    """What images at 1 e/Å² per projection would say of each atom's intensity.
+
+    Intensities grow with the dose, this information falls with it: the pixels hold as much more noise.
+
+    Returns
+    -------
+    Fisher information (n_atoms,) of each intensity, the positions of the neighbours being free, and the intensity of
+    each element by atomic number, in electrons.
+    """
+    scene, bright = _expected_scene(model, angles, acquisition)
+    heights = {int(z): REFERENCE * acquisition.cross_sections[int(z)] for z in np.unique(model.numbers)}
+    information = weigh_atoms(scene, bright, list(heights.values())).information
+    return information * REFERENCE, {z: height / REFERENCE for z, height in heights.items()}

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pann.classifier import Evidence, scattering_powers
+from pann.classifier import Evidence, odd_atoms, scattering_powers
 from pann.core import AtomicModel, InputError, PointSpread, TiltSeries, Volume
 from pann.core.elements import shortest_bond
 from pann.fitting import FitResult
@@ -112,7 +112,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
     model = traced[chosen]
     if classify is not None:
         with clock.step("classify", f"{len(model)} atoms"):
-            network = {"refined": refined} if chosen == "refined" else {}
+            network = {"refined": refined, "presence": answer.presence} if chosen == "refined" else {}
             rest = first.background if first.outside is None else first.background[:, None, None] + first.outside
             model = classify(Evidence(first.volume, **network, series=series, background=rest), model)
     elif len(options.elements) == 1:
@@ -128,7 +128,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
         fitted = fit_atoms(series, model, held, clock, _fit_surroundings(first, options))
         model = fitted.model
         notes += fitted.warnings
-    notes += check_bonds(model, options.elements)
+    notes += check_bonds(model, options.elements) + odd_atoms(model).notes()
     return ChainResult(series, first, refined, confidence, verdict, model.replace(name=series.name), fitted, notes)
 
 
