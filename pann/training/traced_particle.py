@@ -94,6 +94,13 @@ class Recipe:
         return _digest([self.volumes_key, rest, weights])
 
     @cached_property
+    def refined_key(self) -> str:
+        """Folder of the refined volumes, named by what they depend on."""
+        from pann.training.refined_volumes import volumes_hash
+
+        return f"refined-{self.volumes_key}-{volumes_hash(_existing(str(self.refiner)))}"
+
+    @cached_property
     def forbidden(self) -> frozenset[frozenset[int]]:
         """Pairs of atomic numbers that no particle may hold."""
         numbers = [[atomic_number(symbol) for symbol in group] for group in self.unseen]
@@ -130,9 +137,10 @@ def make_particle(recipe: Recipe, cache: Path, folder: Path, split: str, number:
     write_particle(_path(folder, split, number, "raw"), label_atoms(found, evidence, sample, recipe, split, "raw"))
     if not recipe.refines(split, index):
         return
-    from pann.refiner import Refiner, refined_threshold, trace_refined  # seconds to import, and only needed here
+    from pann.refiner import refined_threshold, trace_refined  # seconds to import, and only needed here
+    from pann.training.refined_volumes import refined_once
 
-    answer = Refiner.load(str(recipe.refiner)).refine(raw, sample.series, progress=False)
+    answer = refined_once(str(recipe.refiner), raw, sample.series, cache / recipe.refined_key / f"{drawn:08d}.npz")
     options = tracing_options(recipe, sample) | {"smoothing": smoothing["refined"]}
     if loose:
         options["threshold"] = factor * refined_threshold(answer.presence)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
@@ -13,10 +15,13 @@ with warnings.catch_warnings():
     # torch_geometric scripts a few functions while it is imported, which recent torch calls deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
     from pann.classifier.data import NOT_AN_ATOM, read_particle
+    from pann.classifier.features import FeatureConfig, n_features
 
 from pann.core import CheckpointError, ConfigError
 from pann.core.elements import atomic_number
-from pann.io import read_atoms
+from pann.io import Weights, read_atoms, save_weights
+from pann.refiner import GlobalLocalResUNet
+from pann.refiner.thresholds import Thresholds
 from pann.training.schema import register
 from pann.training.traced import SPLIT_STRIDE, TracedClassifierData, make_particles
 from pann.training.traced_particle import Recipe, drawn_sample, make_particle
@@ -146,3 +151,28 @@ def test_a_refiner_that_is_missing_is_said(recipe, tmp_path):
     lost = Recipe(**{**recipe, "refiner": str(tmp_path / "none.safetensors")})
     with pytest.raises(CheckpointError, match="does not exist"):
         make_particles(lost, tmp_path, Path(tmp_path / lost.key), {"train": 1})
+
+
+def test_refined_volumes_are_traced_and_kept(recipe, repository, tmp_path):
+    arguments = yaml.safe_load((repository / "conf/model/refiner_tiny.yaml").read_text())
+    arguments = {key: value for key, value in arguments.items() if not key.startswith("_")}
+    torch.manual_seed(0)
+    net = GlobalLocalResUNet(**arguments)
+    path = tmp_path / "refiner.safetensors"
+    card = {"data": {"recipe": {"voxel_size": 0.45}, "sigma": 0.5}}
+    save_weights(path, Weights("refiner", arguments, net.state_dict(), card))
+    refining = Recipe(**recipe, refiner=str(path))
+    make_particle(refining, tmp_path, tmp_path / "first", "validation", 0, 0)
+    kept = list((tmp_path / refining.refined_key).glob("*.npz"))
+    assert len(kept) == 1
+    particle = read_particle(tmp_path / "first" / "validation" / "000000.refined.h5")
+    assert particle.source == "refined"
+    assert particle.features.values.shape[1] == n_features(FeatureConfig.from_dict(FEATURES))
+    before, key = kept[0].stat().st_mtime_ns, refining.key
+    net.thresholds = Thresholds((0.0, 1.0, 2.0, 3.0), (0.2, 0.2, 0.2, 0.2))
+    save_weights(path, Weights("refiner", arguments, net.state_dict(), card))
+    again = Recipe(**recipe, refiner=str(path))
+    assert again.refined_key == refining.refined_key  # thresholds do not change volumes, but atoms
+    assert again.key != key
+    make_particle(again, tmp_path, tmp_path / "second", "validation", 0, 0)
+    assert kept[0].stat().st_mtime_ns == before

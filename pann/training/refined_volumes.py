@@ -1,0 +1,45 @@
+"""Refined volumes of training particles, kept on disk: they cost most, and new thresholds do not change them."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from pann.core import TiltSeries, Volume
+from pann.core.files import atomic_path
+from pann.io import load_weights
+from pann.refiner import Refiner
+from pann.refiner.acquisition import counts_per_area
+from pann.refiner.refine import STAGE, Refined
+
+_NOT_IN_VOLUMES = ("threshold_rows",)
+"""Buffers of a refiner that its volumes do not depend on."""
+_HASH_LENGTH = 12
+
+
+def volumes_hash(checkpoint: str | Path) -> str:
+    """Names the volumes that the refiner at `checkpoint` makes."""
+    weights = load_weights(checkpoint, STAGE)
+    digest = sha256(repr(sorted(weights.model.items())).encode())
+    for name, tensor in sorted(weights.state.items()):
+        if name not in _NOT_IN_VOLUMES:
+            digest.update(tensor.float().numpy().tobytes())
+    return digest.hexdigest()[:_HASH_LENGTH]
+
+
+def refined_once(checkpoint: str | Path, raw: Volume, series: TiltSeries, path: Path) -> Refined:
+    """What the refiner at `checkpoint` makes of `raw`, the reconstruction of `series`.
+
+    It comes from `path` (.npz) if that is there; both answers are kept in half precision.
+    """
+    refiner = Refiner.load(checkpoint)
+    if not path.is_file():
+        answer = refiner.refine(raw, series, progress=False)
+        with atomic_path(path) as temporary:
+            half = {name: getattr(answer, name).values.astype(np.float16) for name in ("volume", "presence")}
+            np.savez(temporary, **half)
+    with np.load(path) as file:
+        density, presence = (file[name].astype(np.float32) for name in ("volume", "presence"))
+    facts = {"thresholds": refiner.net.thresholds, "counts_per_area": counts_per_area(series)}
+    volume = raw.replace(values=density, voxel_size=refiner.voxel_size)
+    return Refined(volume, volume.replace(values=presence, metadata=facts), None)
