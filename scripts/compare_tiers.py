@@ -69,7 +69,7 @@ class Case:
         return f"{(self.shells + 0.4) * 0.75:.1f} nm, {self.view}"
 
 
-CASES = (Case(3, "random", 84, 3), Case(3, "[001]", 84, 3), Case(5, "random", 120, 1), Case(5, "[001]", 120, 0))
+CASES = (Case(3, "random", 84, 3), Case(3, "[001]", 84, 3), Case(5, "random", 120, 1), Case(5, "[001]", 120, 1))
 PATCHES = {3: {"windowed": 18, "multislice": 12}, 5: {"windowed": 18}}
 """Edges in pixels of the patches that each tier scans, by size of particle; the last is the reference."""
 
@@ -222,7 +222,8 @@ sampled at 0.066 Å, in slices of 2 Å.
 
 {agreement}
 The linear tier is the sum of the images of isolated atoms: it misses channelling along the columns of a zone axis, and
-electrons that scatter more than once, the more the thicker the crystal.
+electrons that scatter more than once, the more the thicker the crystal. How cross-sections grow with the atomic number
+is in `cross_sections.md`.
 
 ## Rates
 

@@ -50,25 +50,31 @@ class AtomKernel:
 
 
 class IsolatedAtom:
-    """Transmission function and probe of one atom in the middle of a periodic cell."""
+    """Transmission function and probe of one atom in the middle of a periodic cell.
 
-    def __init__(self, number: int, microscope: Microscope) -> None:
+    Parameters
+    ----------
+    edge : of the cell [Å].
+    sampling : coarsest, of the waves [Å]; what the detector needs may be finer.
+    """
+
+    def __init__(self, number: int, microscope: Microscope, edge: float = _BOX, sampling: float = _SAMPLING) -> None:
         from abtem.transfer import soft_aperture
 
         wavelength = microscope.wavelength
-        finest = min(_SAMPLING, 1e3 * wavelength / (3 * 1.1 * microscope.outer))
-        self.n = smooth_size(ceil(_BOX / finest), 2)
-        frequencies = np.fft.fftfreq(self.n, _BOX / self.n)
+        finest = min(sampling, 1e3 * wavelength / (3 * 1.1 * microscope.outer))
+        self.edge, self.n = edge, smooth_size(ceil(edge / finest), 2)
+        frequencies = np.fft.fftfreq(self.n, edge / self.n)
         self.kx, self.ky = frequencies[:, None], frequencies[None, :]
         k = np.hypot(self.kx, self.ky)
         angles = 1e3 * wavelength * k
         azimuth = np.arctan2(self.ky, self.kx)
         corner = np.zeros((1, 3))
         built = transmission_slices(
-            np.array([number]), corner, (_BOX, _BOX, 1.0), (self.n, self.n), 1.0, microscope.energy
+            np.array([number]), corner, (edge, edge, 1.0), (self.n, self.n), 1.0, microscope.energy
         )
         self.transmission = built[0].numpy()
-        step = 1e3 * wavelength / _BOX
+        step = 1e3 * wavelength / edge
         disc = soft_aperture(1e-3 * angles, azimuth, 1e-3 * microscope.semiangle, (step, step))
         chi = microscope.aberration_phase(1e-3 * angles, azimuth)
         self.aperture = (disc * np.exp(-1j * chi) / np.sqrt((disc**2).sum())).astype(np.complex64)
@@ -98,7 +104,7 @@ class IsolatedAtom:
 
     def transfer(self, frequencies: NDArray[np.float64], height: float = 0.0) -> NDArray[np.float64]:
         """Fourier transform of the radial profile at `frequencies` [1/Å], one at zero frequency."""
-        radii = np.linspace(0, 1, _N_RADII) ** 1.3 * (_BOX / 2)
+        radii = np.linspace(0, 1, _N_RADII) ** 1.3 * (self.edge / 2)
         fine = np.linspace(0, radii[-1], 2000)
         dense = CubicSpline(radii, [self.fraction(r, height) for r in radii])(fine)
         transfer = np.trapezoid(dense * fine * j0(2 * pi * frequencies[:, None] * fine), fine, axis=1)
@@ -110,7 +116,7 @@ class IsolatedAtom:
         """
         power = np.abs(fft2(self.transmission.astype(np.complex128)) / self.n**2) ** 2
         reached = ifft2(fft2(power) * fft2(np.abs(self.aperture.astype(np.complex128)) ** 2)).real
-        return float(reached[self.annulus].sum() * _BOX**2)
+        return float(reached[self.annulus].sum() * self.edge**2)
 
 
 def _fit_gaussians(frequencies: NDArray[np.float64], transfer: NDArray[np.float64]) -> PointSpread:

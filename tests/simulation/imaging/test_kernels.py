@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from pann.core import InputError
-from pann.simulation.imaging import kernels
 from pann.simulation.imaging.abtem_tools import abtem_slices
 from pann.simulation.imaging.box import Box
 from pann.simulation.imaging.kernel_table import atom_kernels, cache_folder, shipped_microscopes, table_name
@@ -35,16 +34,13 @@ RANGES = [(300e3, 40, 1.54), (300e3, 50, 1.63), (300e3, 60, 1.69), (200e3, 40, 1
 
 
 @pytest.mark.parametrize(("energy", "inner", "expected"), RANGES)
-def test_z_exponents_of_abtem_potentials(
-    energy: float, inner: float, expected: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_z_exponents_of_abtem_potentials(energy: float, inner: float, expected: float) -> None:
     """On such grids cross-sections depend on where an atom lies between grid points: means over two places."""
     edge = 10.0
-    monkeypatch.setattr(kernels, "_BOX", edge)
     microscope = Microscope(energy=energy, inner=inner, outer=198)
     sections = {}
     for number in (28, 78):
-        atom = IsolatedAtom(number, microscope)
+        atom = IsolatedAtom(number, microscope, edge)
         box = Box((edge, edge, 2.0), (atom.n, atom.n), (1, 1), 1, np.zeros(3))
         places = edge / 2 + np.array([0.0, 0.5]) * edge / atom.n
         found = []
