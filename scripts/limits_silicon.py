@@ -81,8 +81,8 @@ def displacements(series: TiltSeries, truth: np.ndarray, result: FitResult) -> t
     )
     weights = 1 / expansion.images
     pulled, _, _ = expansion.pull((torch.tensor(series.images) - expansion.images) * weights)
-    sigmas = tuple(ratio * expansion.sigma for ratio in expansion.state.ratios)
-    seen = expansion.renderer.information(expansion.embed(weights), sigmas, expansion.state.weights)[..., :2, :2]
+    blurs = tuple(expansion.sigma * np.sqrt(ratio**2 - 1) for ratio in expansion.state.ratios)
+    seen = expansion.renderer.information(expansion.embed(weights), blurs, expansion.state.weights)[..., :2, :2]
     information = seen * (expansion.amplitude[..., None, None] / series.pixel_size) ** 2
     moved = torch.linalg.solve(information, pulled[..., None])[..., 0]
     return moved.numpy(), torch.linalg.inv(information).diagonal(dim1=-2, dim2=-1).numpy()
@@ -140,10 +140,11 @@ def main() -> int:
     across, along = np.sqrt(np.clip(shared, 0, None))
     expected = np.sqrt(bound**2 + along**2 + (4 / np.pi * across) ** 2)
     floor = np.sqrt(bound**2 + along**2)
-    print(f"\nExcess expected of that: x 0, y {along:.2f}, z {4 / np.pi * across:.2f} pm; RMSD {expected:.2f} pm.")
     print(
-        f"If u across the axis were known, that of y would stay: {floor:.2f} pm = {floor / bound:.3f} times the bound."
+        f"\nExcess expected from the bright series: x 0, y {along:.2f}, z {4 / np.pi * across:.2f} pm; RMSD {expected:.2f}."
     )
+    held = f"{floor:.2f} pm = {floor / bound:.3f} times the bound"
+    print(f"Were u across the axis known exactly, y would keep its part: {held}.")
     return 0
 
 
