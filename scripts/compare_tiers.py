@@ -57,7 +57,7 @@ class Case:
     @cached_property
     def views(self) -> Views:
         """The same view once for each phonon configuration, whose displacements all tiers share."""
-        n = max(self.n_images, 1)
+        n = self.n_images
         sigmas = np.array([THERMAL[int(z)] for z in self.model.numbers])[:, None]
         draws = (generator(SEED, "phonons", self.shells, k).normal(size=(len(self.model), 3)) for k in range(n))
         moves = [sigmas * draw for draw in draws]
@@ -146,12 +146,11 @@ class Comparison:
         linear = {name: tier.fractions(case.model, case.views, MICROSCOPE) for name, tier in LINEAR.items()}
         first = {name: images[0] for name, images in linear.items()}
         rows = []
-        if case.n_images:
-            prism = [self.image(case, k) for k in range(case.n_images)]
-            first["prism"] = prism[0]
-            for name, images in linear.items():
-                what = f"image, {case.n_images} configuration{'s' * (case.n_images > 1)}"
-                rows.append((case.label, what, name, "prism", *agreement(images.mean(0), np.mean(prism, axis=0))))
+        prism = [self.image(case, k) for k in range(case.n_images)]
+        first["prism"] = prism[0]
+        for name, images in linear.items():
+            what = f"image, {case.n_images} configuration{'s' * (case.n_images > 1)}"
+            rows.append((case.label, what, name, "prism", *agreement(images.mean(0), np.mean(prism, axis=0))))
         points = generator(SEED, "points").uniform(-8, 8, size=(POINTS, 2))
         pair = [self.scanned(case, tier, "points", points) for tier in ("windowed", "multislice")]
         rows.append((case.label, f"{POINTS} points, no blur", "windowed", "multislice", *agreement(*pair)))
