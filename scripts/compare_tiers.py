@@ -57,11 +57,12 @@ class Case:
     @cached_property
     def views(self) -> Views:
         """The same view once for each phonon configuration, whose displacements all tiers share."""
-        n = self.n_images
         sigmas = np.array([THERMAL[int(z)] for z in self.model.numbers])[:, None]
-        draws = (generator(SEED, "phonons", self.shells, k).normal(size=(len(self.model), 3)) for k in range(n))
+        draws = (
+            generator(SEED, "phonons", self.shells, k).normal(size=(len(self.model), 3)) for k in range(self.n_images)
+        )
         moves = [sigmas * draw for draw in draws]
-        return Views([VIEWS[self.view]] * n, (self.n_pixels, self.n_pixels), PIXEL, displacements=moves)
+        return Views([VIEWS[self.view]] * self.n_images, (self.n_pixels, self.n_pixels), PIXEL, displacements=moves)
 
     @property
     def label(self) -> str:

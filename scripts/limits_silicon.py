@@ -140,9 +140,8 @@ def main() -> int:
     across, along = np.sqrt(np.clip(shared, 0, None))
     expected = np.sqrt(bound**2 + along**2 + (4 / np.pi * across) ** 2)
     floor = np.sqrt(bound**2 + along**2)
-    print(
-        f"\nExcess expected from the bright series: x 0, y {along:.2f}, z {4 / np.pi * across:.2f} pm; RMSD {expected:.2f}."
-    )
+    excess = f"x 0, y {along:.2f}, z {4 / np.pi * across:.2f} pm; RMSD {expected:.2f}"
+    print(f"\nExcess expected from the bright series: {excess}.")
     held = f"{floor:.2f} pm = {floor / bound:.3f} times the bound"
     print(f"Were u across the axis known exactly, y would keep its part: {held}.")
     return 0
