@@ -35,11 +35,12 @@ def refined_once(checkpoint: str | Path, raw: Volume, series: TiltSeries, path: 
     refiner = Refiner.load(checkpoint)
     if not path.is_file():
         answer = refiner.refine(raw, series, progress=False)
+        scale = float(answer.volume.values.max()) or 1.0  # half precision holds no small numbers
+        half = [values.astype(np.float16) for values in (answer.volume.values / scale, answer.presence.values)]
         with atomic_path(path) as temporary:
-            half = {name: getattr(answer, name).values.astype(np.float16) for name in ("volume", "presence")}
-            np.savez(temporary, **half)
+            np.savez(temporary, volume=half[0], presence=half[1], scale=scale)
     with np.load(path) as file:
-        density, presence = (file[name].astype(np.float32) for name in ("volume", "presence"))
+        density, presence = np.float32(file["scale"]) * file["volume"], file["presence"].astype(np.float32)
     facts = {"thresholds": refiner.net.thresholds, "counts_per_area": counts_per_area(series)}
     volume = raw.replace(values=density, voxel_size=refiner.voxel_size)
     return Refined(volume, volume.replace(values=presence, metadata=facts), None)

@@ -41,6 +41,7 @@ class Recipe:
     ----------
     simulation : options of `pann.simulation.config.SimulationConfig`.
     unseen : sets of element symbols of which no two may meet in a particle.
+    least_signal : electrons in all images per atom; a fainter sample is drawn again.
     seed : of the samples.
     data_set : folder of a data set whose samples are taken instead, split after split; None simulates.
     reconstruction : options of `pann.tomography.reconstruct_details`, without `psf`.
@@ -75,6 +76,7 @@ class Recipe:
     refiner: str | None = None
     refined: float = 1.0
     unseen: Sequence[Sequence[str]] = ()
+    least_signal: float = 0.0
     data_set: str | None = None
 
     @cached_property
@@ -89,7 +91,7 @@ class Recipe:
         """Hash of what the traced particles depend on, the content of the refiner's weights included."""
         peaks = [self.bond_share, self.least_distance, self.weakest_peak, dict(self.smoothing)]
         loose = [self.loose, list(self.loose_factor), self.imageless]
-        rest = [*peaks, *loose, self.match_radius, dict(self.features), self.refined]
+        rest = [*peaks, *loose, self.match_radius, dict(self.features), self.refined, self.least_signal]
         weights = None if self.refiner is None else sha256(_existing(self.refiner).read_bytes()).hexdigest()
         return _digest([self.volumes_key, rest, weights])
 
@@ -151,11 +153,11 @@ def make_particle(recipe: Recipe, cache: Path, folder: Path, split: str, number:
 
 
 def drawn_sample(recipe: Recipe, index: int) -> tuple[Sample, int]:
-    """Sample `index`, or the first redrawn one that combines no unseen elements; and its number.
+    """Sample `index`, or the first redrawn one that combines no unseen elements and is not too faint; and its number.
 
     Raises
     ------
-    ConfigError : hardly any sample is free of such elements, or a given data set holds one.
+    ConfigError : hardly any sample is of that kind, or a given data set combines such elements.
     """
     if recipe.data_set is not None:
         sample = sample_source(recipe.simulation, recipe.seed, recipe.data_set)(index)
@@ -166,9 +168,14 @@ def drawn_sample(recipe: Recipe, index: int) -> tuple[Sample, int]:
     config = SimulationConfig.from_mapping(recipe.simulation)
     for trial in range(index, index + _REDRAWS * _REDRAW_STRIDE, _REDRAW_STRIDE):
         acquisition = draw_acquisition(config, recipe.seed, trial)
-        if not recipe.combines(np.unique(acquisition.model.numbers).tolist()):
-            return simulate(acquisition), trial
-    raise ConfigError(f"recipe.unseen: {_REDRAWS} draws of sample {index} all combine such elements: choose others")
+        if recipe.combines(np.unique(acquisition.model.numbers).tolist()):
+            continue
+        sample = simulate(acquisition)
+        if float(sample.series.images.sum(dtype=np.float64)) >= recipe.least_signal * len(sample.truth):
+            return sample, trial
+    raise ConfigError(
+        f"recipe.unseen, least_signal: {_REDRAWS} draws of sample {index} all combine such elements or are too faint"
+    )
 
 
 def reconstructed(sample: Sample, recipe: Recipe, path: Path, index: int) -> Volume:
@@ -181,9 +188,12 @@ def reconstructed(sample: Sample, recipe: Recipe, path: Path, index: int) -> Vol
         sigma = float(rng.uniform(*recipe.psf_sigma))
         psf = None if rng.random() < recipe.blurred else PointSpread((sigma,))
         found = reconstruct_details(sample.series, psf=psf, progress=False, **recipe.reconstruction)
-        values = found.volume.values.astype(np.float16)
-        write_volume(path, found.volume.replace(values=values, metadata={"background": found.background.tolist()}))
-    return read_volume(path)
+        scale = float(found.volume.values.max()) or 1.0  # half precision holds no small numbers
+        metadata = {"background": found.background.tolist(), "scale": scale}
+        values = (found.volume.values / scale).astype(np.float16)
+        write_volume(path, found.volume.replace(values=values, metadata=metadata))
+    kept = read_volume(path)
+    return kept.replace(values=np.float32(kept.metadata["scale"]) * kept.values)
 
 
 def tracing_options(recipe: Recipe, sample: Sample) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from pann.refiner import GlobalLocalResUNet
 from pann.refiner.thresholds import Thresholds
 from pann.training.schema import register
 from pann.training.traced import SPLIT_STRIDE, TracedClassifierData, make_particles
-from pann.training.traced_particle import Recipe, drawn_sample, make_particle
+from pann.training.traced_particle import Recipe, drawn_sample, make_particle, reconstructed
 
 FEATURES = {"order": 2, "radius": 1.7, "intensity_radius": 1.2, "radii": [0.8], "local_radius": 10.0}
 
@@ -143,8 +143,21 @@ def test_a_sample_that_combines_them_is_drawn_again(recipe):
     redrawn = [drawn_sample(guarded, index) for index in range(6)]
     assert any(number != index for index, (_, number) in enumerate(redrawn))
     assert not any(guarded.combines(np.unique(sample.truth.numbers)) for sample, _ in redrawn)
-    with pytest.raises(ConfigError, match="choose others"):
+    with pytest.raises(ConfigError, match="all combine"):
         drawn_sample(Recipe(**recipe, unseen=[["Ni", "Pt"]]), 0)
+
+
+def test_a_faint_sample_is_drawn_again_and_faint_volumes_keep_their_digits(recipe, tmp_path):
+    dim = recipe["simulation"] | {"dose": {"range": [0.5, 5000]}}
+    picky = Recipe(**recipe | {"simulation": dim}, least_signal=100)
+    for index in range(3):
+        sample, _ = drawn_sample(picky, index)
+        assert sample.series.images.sum() >= 100 * len(sample.truth)
+    sample, number = drawn_sample(
+        Recipe(**recipe | {"simulation": recipe["simulation"] | {"dose": {"levels": [3.0]}}}), 0
+    )
+    volume = reconstructed(sample, Recipe(**recipe), tmp_path / "faint.h5", number)
+    assert len(np.unique(volume.values)) > 50
 
 
 def test_a_refiner_that_is_missing_is_said(recipe, tmp_path):
