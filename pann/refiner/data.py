@@ -119,13 +119,14 @@ class RefinerData(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Simulate what the cache lacks of the splits that are needed (one process of a node does)."""
-        for split in self._splits("fit" if self.trainer is None else str(self.trainer.state.fn)):
+        stage = None if self.trainer is None else self.trainer.state.fn
+        for split in self._splits("fit" if stage is None else stage.value):
             self._filled(split)
 
     @staticmethod
     def _splits(stage: str) -> tuple[str, ...]:
         """The splits that a stage of the trainer needs: "fit", "validate", "test"; training is followed by a test."""
-        return {"validate": ("validation",), "test": ("test",)}.get(stage.rpartition(".")[2].lower(), SPLITS)
+        return {"validate": ("validation",), "test": ("test",)}.get(stage, SPLITS)
 
     def _filled(self, split: str) -> list[Path]:
         seed, count, first = self.seeds[split], self.counts[split], self.firsts[split]
