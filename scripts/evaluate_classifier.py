@@ -5,7 +5,8 @@ python scripts/evaluate_classifier.py weights=out/train/classifier/run1/classifi
 python scripts/evaluate_classifier.py "chain=[refiner=null]" output=out/classifier_raw
 
 Every row goes to OUTPUT/rows.csv as soon as it is known, and what is there is not computed again. Other settings, or
-other weights, make other rows. The tables are printed and written to OUTPUT/tables.md.
+other weights, make other rows; what the chain traced is kept in OUTPUT/traced for other weights of the classifier. The
+tables are printed and written to OUTPUT/tables.md.
 """
 
 import sys
@@ -88,7 +89,9 @@ def evaluate(options: Options) -> str:
     output = Path(options.output)
     file = RowFile(output / "rows.csv", COLUMNS, KEY)
     weights = Path(options.weights)
-    digest = compare_elements(cases(options), settings, weights, options.reject, file, radius=options.radius)
+    digest = compare_elements(
+        cases(options), settings, weights, options.reject, file, output / "traced", radius=options.radius
+    )
     text = element_tables(file.rows, digest)
     with atomic_path(output / "tables.md") as temporary:
         temporary.write_text(text)

@@ -1,5 +1,6 @@
 """Ways to name elements, compared on the atoms that the chain traced, dose by dose."""
 
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from pann.classifier import Classifier, Evidence, gaussian_mixture, kmeans, scattering_mixture
 from pann.classifier.calibration import N_BINS, calibration_bins
-from pann.core import AtomicModel, ConfigError, InputError
+from pann.core import AtomicModel, InputError
 from pann.core.elements import atomic_number
+from pann.core.files import atomic_path
 from pann.core.progress import progress_bar
 from pann.fitting.elements import bayes_accuracy
 from pann.fitting.planning import intensity_information
@@ -35,6 +37,7 @@ METHODS: dict[str, Callable[[Evidence, AtomicModel, Sequence[int]], AtomicModel]
     "scattering mixture": lambda evidence, model, elements: scattering_mixture(evidence.raw, model, elements),
 }
 """Without weights; all read the integrated intensity in the reconstruction, as the field does."""
+_DIGEST_LENGTH = 10
 KEY = ("series", "dose", "seed", "settings", "method")
 COLUMNS = (*KEY, "volume", "n_true", "n_found", "matched", "right", "n_kept", "matched_kept", "right_kept", "bins")
 
@@ -53,6 +56,7 @@ def compare_elements(
     weights: Path,
     reject: float,
     file: RowFile,
+    kept: Path,
     *,
     radius: float = 1.0,
     progress: bool = True,
@@ -64,10 +68,12 @@ def compare_elements(
     options : of the chain, for the symbols of the candidate elements.
     weights : of the classifier.
     reject : probability of being no atom from which ours drops a peak, for the columns ``_kept``.
+    kept : folder for what the chain traced, which other weights of the classifier reuse.
     radius : of matching [Å].
     """
     classifier = Classifier.load(weights)
-    digest = settings_digest(options(["Pt"]), weights, reject)
+    before = settings_digest(options(["Pt"]))
+    digest = sha256(f"{before} {reject}".encode() + weights.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
     wanted = (*METHODS, OURS, LIMIT)
     with progress_bar("Classifying", len(cases), progress) as bar:
         for case in cases:
@@ -84,7 +90,7 @@ def compare_elements(
             missing = [method for method in wanted if rows[method] not in file]
             if missing:
                 elements = [atomic_number(symbol) for symbol in case.target.elements]
-                traced = trace_case(case, options(case.target.elements))
+                traced = traced_once(case, options(case.target.elements), kept / before)
                 for method in missing:
                     if method == LIMIT:
                         found = limit_row(case.target, case.dose)
@@ -100,15 +106,21 @@ def compare_elements(
     return digest
 
 
-def settings_digest(options: ChainOptions, weights: Path, reject: float) -> str:
-    """Names what a row depends on: options of the chain, and the content of both checkpoints."""
-    if options.refiner is not None and options.refiner_path is None:
-        raise ConfigError(
-            "the evaluation needs the refiner's checkpoint: give refiner=, or leave it out with refiner=null"
-        )
-    paths = [weights] if options.refiner_path is None else [weights, options.refiner_path]
-    plain = [options.reconstruction, options.refiner, options.tracing, reject]
-    return sha256(repr(plain).encode() + b"".join(path.read_bytes() for path in paths)).hexdigest()[:10]
+def settings_digest(options: ChainOptions) -> str:
+    """Names what the traced atoms depend on: options of the chain, and the content of the refiner's weights."""
+    plain = [options.reconstruction, options.refiner, options.tracing]
+    weights = b"" if options.refiner_path is None else options.refiner_path.read_bytes()
+    return sha256(repr(plain).encode() + weights).hexdigest()[:_DIGEST_LENGTH]
+
+
+def traced_once(case: Case, options: ChainOptions, folder: Path) -> Traced:
+    """`trace_case`, from `folder` if it is there."""
+    path = folder / f"{case.target.name}-{case.dose:g}-{case.seed}.pkl"
+    if not path.is_file():
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(pickle.dumps(trace_case(case, options)))
+    found: Traced = pickle.loads(path.read_bytes())
+    return found
 
 
 def trace_case(case: Case, options: ChainOptions) -> Traced:
