@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, silu, softplus
 
-from pann.refiner.thresholds import UNTRAINED, Thresholds
+from pann.refiner.thresholds import UNTRAINED
 
 N_ACQUISITION = 6
 """Length of the vector that describes an acquisition, see `pann.refiner.acquisition`."""
@@ -128,26 +128,26 @@ class Level(nn.Module):
 
 
 class RefinerNet(nn.Module):
-    """What all refiner networks carry: the edge of the pooled cube they read, and the thresholds of their answers.
+    """What all refiner networks carry: the edge of the pooled cube they read, and the threshold of their atoms.
 
-    The thresholds lie among the buffers, so that they travel with the weights.
+    The threshold lies among the buffers, so that it travels with the weights.
     """
 
-    threshold_rows: Tensor
+    presence_threshold: Tensor
 
     def __init__(self, global_size: int) -> None:
         super().__init__()
         self.global_size = global_size
-        self.register_buffer("threshold_rows", torch.tensor(UNTRAINED))
+        self.register_buffer("presence_threshold", torch.tensor(UNTRAINED))
 
     @property
-    def thresholds(self) -> Thresholds:
-        """How high a peak must be to be an atom."""
-        return Thresholds.of_rows(self.threshold_rows)
+    def threshold(self) -> float:
+        """How high a peak of the presence must be to be an atom, see `pann.refiner.thresholds`."""
+        return float(self.presence_threshold)
 
-    @thresholds.setter
-    def thresholds(self, value: Thresholds) -> None:
-        self.threshold_rows.copy_(value.rows)
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        self.presence_threshold.fill_(value)
 
 
 class GlobalLocalResUNet(RefinerNet):

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from pann.core import AtomicModel, CheckpointError, InputError, TiltSeries, Volume
 from pann.core.progress import progress_bar
 from pann.io.weights import load_weights
-from pann.refiner.acquisition import acquisition_vector, counts_per_area
+from pann.refiner.acquisition import acquisition_vector
 from pann.refiner.canonical import BULK_SMOOTHING, Canonical, PooledCube, pooled_cube, to_canonical
 from pann.refiner.net import N_ANSWERS, RefinerNet
 from pann.refiner.nets import network_of
@@ -143,7 +143,7 @@ class Refiner:
             voxel_size=self.voxel_size,
             metadata=volume.metadata | {"atom_height": height, "atom_sigma": self.sigma},
         )
-        facts = {"thresholds": self.net.thresholds, "counts_per_area": counts_per_area(series)}
+        facts = {"atom_threshold": self.net.threshold}
         variance = np.maximum(squares / np.float32(len(chosen)) - density**2, 0)
         confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))
         certain = out.replace(values=confidence, metadata={}) if len(chosen) > 1 else None
@@ -156,12 +156,11 @@ class Refiner:
 
 def refined_threshold(presence: Volume) -> float:
     """Threshold with which to trace the `presence` that a `Refiner` gave: hardly any of the noise is left in it from
-    which a tracer tells its own, but validation showed how high the peaks of atoms are at such counts.
+    which a tracer tells its own, but validation showed how high the peaks of atoms are.
     """
-    facts = presence.metadata
-    if "thresholds" not in facts:
+    if "atom_threshold" not in presence.metadata:
         raise InputError(f"{presence.name}: not a volume that the refiner made, trace it with threshold=auto")
-    return float(facts["thresholds"].at(facts["counts_per_area"]))
+    return float(presence.metadata["atom_threshold"])
 
 
 def trace_refined(refined: Refined, **tracing: Any) -> AtomicModel:

@@ -21,7 +21,7 @@ from pann.refiner.patches import PatchBatch
 from pann.refiner.reprojection import reprojection_deviance
 from pann.refiner.scoring import Trace, atom_scores
 from pann.refiner.target import DENSITY, PRESENCE
-from pann.refiner.thresholds import LOWEST_PEAK, Peaks, errors_at_best, fit_thresholds, peak_heights
+from pann.refiner.thresholds import LOWEST_PEAK, Peaks, fit_threshold, mean_errors, peak_heights
 from pann.refiner.tiling import refine_tiled
 
 
@@ -33,7 +33,7 @@ class RefinerTask(LightningModule):
 
     Parameters
     ----------
-    net : the network; its thresholds are fitted to the validation split, see `calibrate`.
+    net : the network; its threshold is fitted to the validation split, see `calibrate`.
     optimizer, scheduler : partial constructors, called with the parameters and with the optimizer.
     loss : on patches.
     reprojection : weight of the Poisson deviance of the re-projected whole volume, `every` how many steps it is
@@ -49,6 +49,8 @@ class RefinerTask(LightningModule):
     cases : the last validation's or test's table, a row for each sample, see `pann.refiner.cases`.
     pictures : by sample, the slices (nx, nz) "input", "refined", "presence" and "target" of its middle.
     """
+
+    stored_dtype = torch.float16  # of the weights: the network computes in bfloat16
 
     def __init__(
         self,
@@ -154,8 +156,7 @@ class RefinerTask(LightningModule):
         refined, presence = answer[DENSITY], answer[PRESENCE]
         if example.name not in self._baselines:
             self._baselines[example.name] = atom_scores(values, example, self.trace, self.match_radius)
-        threshold = self.net.thresholds.at(prepared.counts)
-        ours = atom_scores(presence, example, self.trace, self.match_radius, threshold)
+        ours = atom_scores(presence, example, self.trace, self.match_radius, self.net.threshold)
         scores = {"mse": float(np.mean((refined - target[DENSITY]) ** 2))}
         for kind, found in (("input", self._baselines[example.name]), ("refined", ours)):
             scores |= {f"{kind}/{name}": value for name, value in found.items()}
@@ -187,20 +188,21 @@ class RefinerTask(LightningModule):
         is_atom = np.zeros(len(traced), bool)
         is_atom[match(traced.positions, example.positions, self.match_radius)[:, 0]] = True
         heights = peak_heights(traced.positions, volume, self._smoothing)
-        return Peaks(prepared.counts, heights, is_atom, len(example.positions))
+        return Peaks(heights, is_atom, len(example.positions))
 
     @torch.inference_mode()
     def calibrate(self, samples: Iterable[Prepared]) -> None:
-        """Fit the network's thresholds to `samples`, those of the validation split."""
+        """Fit the network's threshold to `samples`, those of the validation split."""
         self.net.eval()
         peaks = [self._labelled(prepared, self._refined(prepared)[PRESENCE]) for prepared in samples]
-        self.net.thresholds = fit_thresholds(peaks)
+        self.net.threshold = fit_threshold(peaks)
 
     def _finish(self, split: str, loader: Any) -> None:
         # Means are taken of the gathered table: a process that has no sample of some dose would log fewer names.
         self.cases = gathered(self.cases, len(loader.dataset))
         means = mean_scores(self.cases, self.dose_bins)
-        means["refined/errors"] = errors_at_best(gathered(self._peaks, len(loader.dataset)))
+        peaks = gathered(self._peaks, len(loader.dataset))
+        means["refined/errors"] = mean_errors(peaks, fit_threshold(peaks))
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:

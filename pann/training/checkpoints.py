@@ -69,13 +69,21 @@ def read_checkpoint(path: str | Path, stage: str, model: dict[str, Any] | None =
 
 
 def export_weights(
-    path: Path, stage: str, model: dict[str, Any], state: dict[str, Tensor], card: dict[str, Any]
+    path: Path,
+    stage: str,
+    model: dict[str, Any],
+    state: dict[str, Tensor],
+    card: dict[str, Any],
+    dtype: torch.dtype | None = None,
 ) -> None:
     """Write the network's part of the task's `state` to `path` (.safetensors) with its constructor arguments and card.
 
-    `state` are the parameters of the task, whose network is its attribute `net`.
+    `state` are the parameters of the task, whose network is its attribute `net`. Matrices and kernels are stored as
+    `dtype`; None leaves them as they are.
     """
     prefix = "net."
     weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    if dtype is not None:
+        weights = {name: value.to(dtype) if value.dim() > 1 else value for name, value in weights.items()}
     arguments = {key: value for key, value in model.items() if not key.startswith("_")}
     save_weights(path, Weights(stage, arguments, weights, card))

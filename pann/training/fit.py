@@ -58,7 +58,7 @@ def fit(cfg: DictConfig) -> dict[str, float]:
             "run": facts,
         }
         path = Path(cfg.output) / f"{cfg.name}.safetensors"
-        export_weights(path, cfg.name, config["model"], task.state_dict(), card)
+        _export(path, cfg, task, card)
     return metrics
 
 
@@ -77,9 +77,7 @@ def score_weights(cfg: DictConfig, trainer: Trainer, task: Any, data: Any) -> di
     metrics |= _numbers(trainer)
     if trainer.is_global_zero and cfg.calibrate:
         card = weights.card | {"calibrated_on": data.describe(), "metrics": metrics}
-        export_weights(
-            Path(cfg.output) / f"{cfg.name}.safetensors", cfg.name, plain(cfg)["model"], task.state_dict(), card
-        )
+        _export(Path(cfg.output) / f"{cfg.name}.safetensors", cfg, task, card)
     if trainer.is_global_zero:
         with atomic_path(Path(cfg.output) / "scores.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=2) + "\n")
@@ -91,6 +89,12 @@ def _calibrate(trainer: Trainer, task: Any, data: Any) -> None:
     if hasattr(task, "calibrate"):
         task.to(trainer.strategy.root_device)  # the trainer leaves it on the CPU
         task.calibrate(data.val_dataloader())
+
+
+def _export(path: Path, cfg: DictConfig, task: Any, card: dict[str, Any]) -> None:
+    """Write the weights of `task`, in the precision that it names for storage, if it does."""
+    dtype = getattr(task, "stored_dtype", None)
+    export_weights(path, cfg.name, plain(cfg)["model"], task.state_dict(), card, dtype)
 
 
 def load_best(trainer: Trainer, task: LightningModule, stage: str) -> None:

@@ -1,4 +1,4 @@
-"""Refined volumes of training particles, kept on disk: they cost most, and new thresholds do not change them."""
+"""Refined volumes of training particles, kept on disk: they cost most, and a new threshold does not change them."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -9,10 +9,9 @@ from pann.core import TiltSeries, Volume
 from pann.core.files import atomic_path
 from pann.io import load_weights
 from pann.refiner import Refiner
-from pann.refiner.acquisition import counts_per_area
 from pann.refiner.refine import STAGE, Refined
 
-_NOT_IN_VOLUMES = ("threshold_rows",)
+_NOT_IN_VOLUMES = ("presence_threshold",)
 """Buffers of a refiner that its volumes do not depend on."""
 _HASH_LENGTH = 12
 
@@ -41,6 +40,6 @@ def refined_once(checkpoint: str | Path, raw: Volume, series: TiltSeries, path: 
             np.savez(temporary, volume=half[0], presence=half[1], scale=scale)
     with np.load(path) as file:
         density, presence = np.float32(file["scale"]) * file["volume"], file["presence"].astype(np.float32)
-    facts = {"thresholds": refiner.net.thresholds, "counts_per_area": counts_per_area(series)}
+    facts = {"atom_threshold": refiner.net.threshold}
     volume = raw.replace(values=density, voxel_size=refiner.voxel_size)
     return Refined(volume, volume.replace(values=presence, metadata=facts), None)

@@ -10,7 +10,6 @@ from pann.refiner import Refined, Refiner, refined_threshold, trace_refined
 from pann.refiner.canonical import pooled_cube
 from pann.refiner.refine import VACUUM, flip_cube, image_units, to_canonical
 from pann.refiner.target import gaussian_atoms
-from pann.refiner.thresholds import Thresholds
 from pann.refiner.tiling import refine_tiled
 
 MODEL = {"width": 8, "blocks": 1, "global_width": 4, "global_size": 8, "embedding": 8}
@@ -136,8 +135,8 @@ def test_atoms_of_the_presence_have_intensities_of_the_density(example):
     shape, positions = example.values.shape, example.positions
     density = gaussian_atoms(positions, 30 * example.heights, shape, 0.4, 0.5)
     presence = gaussian_atoms(positions, [*np.ones(11), 0.2], shape, 0.4, 0.5)
-    facts = {"thresholds": Thresholds((0.0, 1.0), (0.5, 0.5)), "counts_per_area": 3.0}
-    atoms = trace_refined(Refined(Volume(density, 0.4), Volume(presence, 0.4, metadata=facts), None), min_distance=1.8)
+    refined = Refined(Volume(density, 0.4), Volume(presence, 0.4, metadata={"atom_threshold": 0.5}), None)
+    atoms = trace_refined(refined, min_distance=1.8)
     assert len(atoms) == 11
     pairs = match(atoms.positions, positions, 0.2)
     assert len(pairs) == 11

@@ -44,8 +44,9 @@ def test_fit_leaves_a_record_metrics_checkpoints_and_weights(configuration, tmp_
     refiner = Refiner.load(folder / "refiner.safetensors")
     averaged = checkpoint["state_dict"]
     for name, value in refiner.net.state_dict().items():
-        if name != "threshold_rows":  # fitted afterwards, to the validation split
-            torch.testing.assert_close(value, averaged[f"net.{name}"])
+        if name != "presence_threshold":  # fitted afterwards, to the validation split
+            stored = averaged[f"net.{name}"]  # kernels and matrices in half precision
+            torch.testing.assert_close(value, stored.half().float() if value.dim() > 1 else stored)
 
 
 def test_refiner_of_a_fit_refines(configuration, tmp_path):
@@ -114,7 +115,7 @@ def test_exported_weights_are_scored_without_training(configuration, tmp_path):
     written = json.loads((tmp_path / "scored" / "scores.json").read_text())
     assert written == scores
     tested = {name: value for name, value in trained.items() if name.startswith("test/")}
-    assert {name: scores[name] for name in tested} == pytest.approx(tested, rel=1e-4, nan_ok=True)
+    assert {name: scores[name] for name in tested} == pytest.approx(tested, rel=1e-2, nan_ok=True)  # in half precision
     assert not (tmp_path / "scored" / "checkpoints").exists()
     calibrated = fit(configuration(f"weights={weights}", "calibrate=true", output="calibrated"))
     assert calibrated["test/mse"] == pytest.approx(scores["test/mse"])

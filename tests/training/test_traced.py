@@ -21,7 +21,6 @@ from pann.core import CheckpointError, ConfigError
 from pann.core.elements import atomic_number
 from pann.io import Weights, read_atoms, save_weights
 from pann.refiner import GlobalLocalResUNet
-from pann.refiner.thresholds import Thresholds
 from pann.training.schema import register
 from pann.training.traced import SPLIT_STRIDE, TracedClassifierData, make_particles
 from pann.training.traced_particle import Recipe, drawn_sample, make_particle, reconstructed
@@ -182,10 +181,10 @@ def test_refined_volumes_are_traced_and_kept(recipe, repository, tmp_path):
     assert particle.source == "refined"
     assert particle.features.values.shape[1] == n_features(FeatureConfig.from_dict(FEATURES))
     before, key = kept[0].stat().st_mtime_ns, refining.key
-    net.thresholds = Thresholds((0.0, 1.0, 2.0, 3.0), (0.2, 0.2, 0.2, 0.2))
+    net.threshold = 0.2
     save_weights(path, Weights("refiner", arguments, net.state_dict(), card))
     again = Recipe(**recipe, refiner=str(path))
-    assert again.refined_key == refining.refined_key  # thresholds do not change volumes, but atoms
+    assert again.refined_key == refining.refined_key  # a threshold does not change volumes, but atoms
     assert again.key != key
     make_particle(again, tmp_path, tmp_path / "second", "validation", 0, 0)
     assert kept[0].stat().st_mtime_ns == before
