@@ -1,8 +1,7 @@
 """Compare the tiers of the microscope on Pt-Ni particles and write docs/simulation_tiers.md.
 
 Frozen phonons are shared between the tiers and nothing is fitted, so the figures test whether images are sums of the
-images of atoms. Every result is kept in the cache folder: an interrupted run continues where it stopped. All of it
-takes some ten minutes of one core.
+images of atoms. Results are kept in the cache folder for the next run. All of it takes some ten minutes of one core.
 """
 
 import argparse
@@ -58,10 +57,8 @@ class Case:
     def views(self) -> Views:
         """The same view once for each phonon configuration, whose displacements all tiers share."""
         sigmas = np.array([THERMAL[int(z)] for z in self.model.numbers])[:, None]
-        draws = (
-            generator(SEED, "phonons", self.shells, k).normal(size=(len(self.model), 3)) for k in range(self.n_images)
-        )
-        moves = [sigmas * draw for draw in draws]
+        seeds = [generator(SEED, "phonons", self.shells, k) for k in range(self.n_images)]
+        moves = [sigmas * seed.normal(size=(len(self.model), 3)) for seed in seeds]
         return Views([VIEWS[self.view]] * self.n_images, (self.n_pixels, self.n_pixels), PIXEL, displacements=moves)
 
     @property
@@ -71,6 +68,7 @@ class Case:
 
 
 CASES = (Case(3, "random", 84, 3), Case(3, "[001]", 84, 3), Case(5, "random", 120, 1), Case(5, "[001]", 120, 1))
+HEADER = ("particle, view", "compared", "tier", "reference", "correlation", "R", "total")
 PATCHES = {3: {"windowed": 18, "multislice": 12}, 5: {"windowed": 18}}
 """Edges in pixels of the patches that each tier scans, by size of particle; the last is the reference."""
 
@@ -79,8 +77,7 @@ class Store:
     """Results by name, computed once, with the processor time that they took."""
 
     def __init__(self, folder: Path) -> None:
-        tiers = {name: repr(tier) for name, tier in WAVES.items()}
-        facts = [MICROSCOPE.to_dict(), PIXEL, SEED, THERMAL, VIEWS, tiers]
+        facts = [MICROSCOPE.to_dict(), PIXEL, SEED, THERMAL, VIEWS, {name: repr(tier) for name, tier in WAVES.items()}]
         self.folder = folder / hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
     def get(self, name: str, compute: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
@@ -205,7 +202,7 @@ def page(store: Store) -> str:
         probe=f"{m.energy / 1e3:.0f} kV, {m.semiangle:g} mrad",
         detector=f"{m.inner:g}-{m.outer:g} mrad, source {m.source_sigma} Å",
         pixel=PIXEL,
-        agreement=markdown(("particle, view", "compared", "tier", "reference", "correlation", "R", "total"), rows),
+        agreement=markdown(HEADER, rows),
         atoms=len(CASES[0].model),
         pixels=f"{CASES[0].n_pixels} x {CASES[0].n_pixels}",
         rates=markdown(("tier", "one image", "41 tilts", "images an hour, 2 cores", "from"), rates(comparison.spent)),
@@ -238,13 +235,17 @@ def main() -> None:
     """Parse the arguments, compute what the cache lacks, print and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "simulation_tiers.md")
+    parser.add_argument("--case", type=int, choices=range(len(CASES)), help="print the rows of one alone, no page")
     parser.add_argument("--cache", type=Path, default=ROOT / "data" / "cache" / "compare_tiers")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    text = page(Store(options.cache))
-    print(text)
-    with atomic_path(options.output) as temporary:
-        temporary.write_text(text)
+    store = Store(options.cache)
+    if options.case is not None:
+        print(markdown(HEADER, Comparison(store).rows(CASES[options.case])))
+    else:
+        with atomic_path(options.output) as temporary:
+            temporary.write_text(page(store))
+        print(options.output.read_text())
 
 
 if __name__ == "__main__":
