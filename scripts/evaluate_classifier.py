@@ -18,15 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pann.core import ConfigError, PannError
+from pann.core import ConfigError
 from pann.core.files import atomic_path
 from pann.pipeline.evaluation import Arm, Case, RowFile, Scheme, realism_cases
 from pann.pipeline.evaluation.element_tables import element_tables
 from pann.pipeline.evaluation.elements import COLUMNS, KEY, compare_elements
 from pann.pipeline.options import ChainOptions
-from pann.training.words import options_from_words
+from pann.training.words import run_words
 
-USER_ERROR = 2
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = ROOT / "data" / "checkpoints"
 HELP = {
@@ -100,15 +99,7 @@ def evaluate(options: Options) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the tables; returns the exit status."""
-    if {"-h", "--help"} & set(arguments):
-        print(__doc__ + "\n" + "\n".join(f"  {key + '=':<12}{text}" for key, text in HELP.items()))
-        return 0
-    try:
-        print(evaluate(options_from_words(Options, arguments, HELP)))
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    return 0
+    return run_words(evaluate, Options, arguments, HELP, str(__doc__))
 
 
 if __name__ == "__main__":

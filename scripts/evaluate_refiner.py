@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from pann.core import ConfigError, PannError
+from pann.core import ConfigError
 from pann.core.files import atomic_path
 from pann.pipeline.evaluation import (
     Arm,
@@ -32,9 +32,8 @@ from pann.pipeline.evaluation import (
 )
 from pann.pipeline.evaluation.baseline import TUNED, TUNED_BRIGHT
 from pann.pipeline.evaluation.comparison import COLUMNS, KEY
-from pann.training.words import options_from_words
+from pann.training.words import run_words
 
-USER_ERROR = 2
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "test_series"
 HELP = {
     "refiners": "list of checkpoints, each an arm beside the network-free chain; [] for that one alone",
@@ -131,15 +130,7 @@ def evaluate(options: Options) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the tables; returns the exit status."""
-    if {"-h", "--help"} & set(arguments):
-        print(__doc__ + "\n" + "\n".join(f"  {key + '=':<14}{text}" for key, text in HELP.items()))
-        return 0
-    try:
-        print(evaluate(options_from_words(Options, arguments, HELP)))
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    return 0
+    return run_words(evaluate, Options, arguments, HELP, str(__doc__))
 
 
 if __name__ == "__main__":

@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 from omegaconf import MISSING
 
-from pann.core import AtomicModel, ConfigError, PannError
+from pann.core import AtomicModel, ConfigError
 from pann.core.elements import atomic_number, symbols
 from pann.core.files import atomic_path
 from pann.fitting.planning import Acquisition, Plan, plan_dose, plan_tilt_range
 from pann.io import read_angles, read_atoms
 from pann.report.plan_figure import plan_figure
 from pann.simulation import Microscope, atom_kernels, series_psf
-from pann.training.words import options_from_words
+from pann.training.words import run_words
 
-USER_ERROR = 2
 TILT_LIMITS = (50, 60, 65, 70, 80, 90)
 HELP = {
     "model": "file of the expected structure (any that pann.io reads), about its centre",
@@ -165,15 +164,7 @@ def plan(options: Options) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the table; returns the exit status."""
-    if {"-h", "--help"} & set(arguments):
-        print(__doc__ + "\n" + "\n".join(f"  {key + '=':<15}{text}" for key, text in HELP.items()))
-        return 0
-    try:
-        print(plan(options_from_words(Options, arguments, HELP)))
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    return 0
+    return run_words(plan, Options, arguments, HELP, str(__doc__))
 
 
 if __name__ == "__main__":

@@ -16,15 +16,14 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_dir
 
-from pann.core import ConfigError, PannError
+from pann.core import ConfigError
 from pann.pipeline.evaluation import Arm, Pooled, RowFile, compare, simulated_cases
 from pann.pipeline.evaluation.arms import CONF
 from pann.pipeline.evaluation.comparison import COLUMNS, KEY
 from pann.simulation import SimulationConfig
 from pann.training.generation import simulation_values
-from pann.training.words import options_from_words
+from pann.training.words import run_words
 
-USER_ERROR = 2
 RECIPE = ("tilts=[sparse,single_65_5]", "noise=clean")
 HELP = {
     "base": "options of infer.py that all settings share",
@@ -102,15 +101,7 @@ def tune(options: Options) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print the table; returns the exit status."""
-    if {"-h", "--help"} & set(arguments):
-        print(__doc__ + "\n" + "\n".join(f"  {key + '=':<11}{text}" for key, text in HELP.items()))
-        return 0
-    try:
-        print(tune(options_from_words(Options, arguments, HELP)))
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    return 0
+    return run_words(tune, Options, arguments, HELP, str(__doc__))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Options of a script from `key=value` words, for scripts too small for a configuration in files."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -8,10 +9,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from pann.core import ConfigError
+from pann.core import ConfigError, PannError
 from pann.core.options import unknown_name
 
 Options = TypeVar("Options")
+USER_ERROR = 2
 
 
 def options_from_words(kind: type[Options], words: Sequence[str], meaning: Mapping[str, str]) -> Options:
@@ -44,3 +46,22 @@ def options_from_words(kind: type[Options], words: Sequence[str], meaning: Mappi
             raise ConfigError(f"{key}= is missing: {meaning[key]}")
     values: Any = OmegaConf.to_container(merged)
     return kind(**values)
+
+
+def run_words(
+    task: Callable[[Options], object], kind: type[Options], words: Sequence[str], meaning: Mapping[str, str], usage: str
+) -> int:
+    """Print what `task` makes of the options in `words`; returns the exit status.
+
+    `usage` and `meaning` are printed for -h; errors that the user can mend become a line on the error stream.
+    """
+    if {"-h", "--help"} & set(words):
+        width = max(map(len, meaning)) + 3
+        print(usage + "\n" + "\n".join(f"  {key + '=':<{width}}{text}" for key, text in meaning.items()))
+        return 0
+    try:
+        print(task(options_from_words(kind, words, meaning)))
+    except PannError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR
+    return 0
