@@ -16,7 +16,7 @@ from pann.pipeline.clock import Clock
 from pann.pipeline.fitting import FittedAtoms, fit_atoms
 from pann.pipeline.options import ChainOptions
 from pann.pipeline.prepare import Stages
-from pann.refiner import trace_refined
+from pann.refiner import Refined, trace_refined
 from pann.tomography import Reconstruction, align, reconstruct_details
 from pann.tracing import trace
 
@@ -37,8 +37,7 @@ class ChainResult:
     ----------
     series : the images, aligned.
     reconstruction : the first volume and its background.
-    refined : the network's volume, None without the refiner.
-    confidence : how far the network's answers to mirror images agree, see `pann.refiner.refine.Refined`; or None.
+    refined : the network's answer, None without the refiner.
     verdict : how the volume of the atoms was chosen, None without the refiner.
     model : the final atoms.
     fitted : the fit and what was learnt from it, None without the fit.
@@ -47,8 +46,7 @@ class ChainResult:
 
     series: TiltSeries
     reconstruction: Reconstruction
-    refined: Volume | None
-    confidence: Volume | None
+    refined: Refined | None
     verdict: Verdict | None
     model: AtomicModel
     fitted: FittedAtoms | None
@@ -82,7 +80,8 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
         first = _reconstruct(series, options)
     notes += check_field(series, first.background, options.reconstruction["extended"])
     tracing = _tracing_options(options)
-    refined, confidence, verdict = None, None, None
+    refined: Refined | None = None
+    verdict: Verdict | None = None
     with clock.step("trace", f"atoms at least {tracing['min_distance']:.2f} Å apart"):
         traced = {"raw": trace(first.volume, **tracing)}
     if refiner is not None and (reason := _outside_training(series, options)):
@@ -91,11 +90,10 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
     if refiner is not None and options.refiner is not None:
         with clock.step("refine", "the network refines the volume"):
             volume = _network_input(series, first, options)
-            answer = refiner.refine(volume, series, flips=options.refiner["flips"], progress=options.progress)
-            refined, confidence = answer.volume, answer.confidence
+            refined = refiner.refine(volume, series, flips=options.refiner["flips"], progress=options.progress)
         with clock.step("trace", "atoms of the refined volume"):
             smoothing = options.refiner["smoothing"]
-            traced["refined"] = trace_refined(answer, **tracing | {"smoothing": smoothing})
+            traced["refined"] = trace_refined(refined, **tracing | {"smoothing": smoothing})
     _require_atoms(traced, series)
     chosen = "refined" if refined is not None else "raw"
     if refined is not None and options.refiner is not None and options.refiner["choose"] == "likelihood":
@@ -112,7 +110,8 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
     model = traced[chosen]
     if classify is not None:
         with clock.step("classify", f"{len(model)} atoms"):
-            network = {"refined": refined, "presence": answer.presence} if chosen == "refined" else {}
+            used = refined if chosen == "refined" else None
+            network = {} if used is None else {"refined": used.volume, "presence": used.presence}
             rest = first.background if first.outside is None else first.background[:, None, None] + first.outside
             model = classify(Evidence(first.volume, **network, series=series, background=rest), model)
     elif len(options.elements) == 1:
@@ -129,7 +128,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
         model = fitted.model
         notes += fitted.warnings
     notes += check_bonds(model, options.elements) + odd_atoms(model).notes()
-    return ChainResult(series, first, refined, confidence, verdict, model.replace(name=series.name), fitted, notes)
+    return ChainResult(series, first, refined, verdict, model.replace(name=series.name), fitted, notes)
 
 
 def _reconstruct(series: TiltSeries, options: ChainOptions) -> Reconstruction:

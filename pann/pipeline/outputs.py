@@ -91,11 +91,12 @@ def write_outputs(
     write_atoms(paths["model"], result.model)
     write_volume(paths["volume"], result.reconstruction.volume)
     if result.refined is not None and refined_written:
-        paths["refined"] = folder / "refined.mrc"
-        write_volume(paths["refined"], result.refined)
-    if result.confidence is not None and refined_written:
-        paths["confidence"] = folder / "confidence.mrc"
-        write_volume(paths["confidence"], result.confidence)
+        answer = result.refined
+        volumes = {"refined": answer.volume, "presence": answer.presence, "confidence": answer.confidence}
+        for name, volume in volumes.items():
+            if volume is not None:
+                paths[name] = folder / f"{name}.mrc"
+                write_volume(paths[name], volume)
     _report(paths["report"], result, summary)
     with atomic_path(paths["summary"]) as temporary:
         temporary.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
@@ -111,7 +112,7 @@ def _report(path: Path, result: ChainResult, summary: dict[str, Any]) -> None:
         model=result.model,
         series=result.series,
         volume=volume,
-        refined=result.refined,
+        refined=None if result.refined is None else result.refined.volume,
         predicted=None if fit is None else fit.predicted,
         r_factor_per_tilt_before=None if fit is None else fit.r_factor_per_tilt_before,
         r_factor_per_tilt_after=None if fit is None else fit.r_factor_per_tilt,
