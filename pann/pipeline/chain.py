@@ -123,7 +123,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
             "others drift"
         )
     elif options.fit is not None:
-        held = held_options(options, chosen == "refined")
+        held = held_options(options, model, chosen == "refined")
         fitted = fit_atoms(series, model, held, clock, _fit_surroundings(first, options))
         model = fitted.model
         notes += fitted.warnings
@@ -148,18 +148,23 @@ def _network_input(series: TiltSeries, first: Reconstruction, options: ChainOpti
     return _reconstruct(series, replace(options, reconstruction=fewer)).volume
 
 
-def held_options(options: ChainOptions, refined: bool) -> ChainOptions:
-    """Options of the fit of atoms that come from the `refined` volume.
+def held_options(options: ChainOptions, model: AtomicModel, refined: bool) -> ChainOptions:
+    """Options of the fit of the atoms `model`, which may come from the `refined` volume.
 
     The network knows lattices, the likelihood of a single atom does not: the atoms are held where the network saw them,
-    by a prior that bright series overrule (unless `fit.position_prior` says otherwise), and are not tested one by one
-    (unless `refiner.existence`), which would remove most light atoms beside heavy ones.
+    each by its own error bar, a prior that bright series overrule (unless `fit.position_prior` says otherwise). They
+    are not tested one by one (unless `refiner.existence`), which would remove most light atoms beside heavy ones.
     """
     if not refined or options.refiner is None or options.fit is None:
         return options
-    prior = options.fit["position_prior"]
-    fit = options.fit | {"position_prior": options.refiner["position_prior"] if prior is None else prior}
-    return replace(options, fit=fit, existence=options.existence if options.refiner["existence"] else None)
+    prior, existence = options.fit["position_prior"], options.existence if options.refiner["existence"] else None
+    if prior is None:
+        prior = options.refiner["position_prior"]
+    if prior == "network":
+        sigmas = None if model.covariance is None else np.sqrt(np.diagonal(model.covariance, axis1=1, axis2=2))
+        # tests add and remove atoms: one error for all of them
+        prior = sigmas if sigmas is None or existence is None else np.sqrt((sigmas**2).mean(axis=0))
+    return replace(options, fit=options.fit | {"position_prior": prior}, existence=existence)
 
 
 def _tracing_options(options: ChainOptions) -> dict[str, Any]:

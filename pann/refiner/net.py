@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, silu, softplus
 
-from pann.refiner.thresholds import UNTRAINED
+from pann.refiner.error_bars import UNTRAINED as UNKNOWN_ERRORS
+from pann.refiner.error_bars import ErrorBars
+from pann.refiner.thresholds import UNTRAINED as FIRST_THRESHOLD
 
 N_ACQUISITION = 6
 """Length of the vector that describes an acquisition, see `pann.refiner.acquisition`."""
@@ -128,17 +130,19 @@ class Level(nn.Module):
 
 
 class RefinerNet(nn.Module):
-    """What all refiner networks carry: the edge of the pooled cube they read, and the threshold of their atoms.
+    """What all refiner networks carry: the edge of the pooled cube they read, and what is known of their atoms.
 
-    The threshold lies among the buffers, so that it travels with the weights.
+    The threshold, and the errors to expect, lie among the buffers, so that they travel with the weights.
     """
 
     presence_threshold: Tensor
+    position_errors: Tensor
 
     def __init__(self, global_size: int) -> None:
         super().__init__()
         self.global_size = global_size
-        self.register_buffer("presence_threshold", torch.tensor(UNTRAINED))
+        self.register_buffer("presence_threshold", torch.tensor(FIRST_THRESHOLD))
+        self.register_buffer("position_errors", torch.tensor(UNKNOWN_ERRORS))
 
     @property
     def threshold(self) -> float:
@@ -148,6 +152,15 @@ class RefinerNet(nn.Module):
     @threshold.setter
     def threshold(self, value: float) -> None:
         self.presence_threshold.fill_(value)
+
+    @property
+    def error_bars(self) -> ErrorBars:
+        """How far its atoms are from the true ones."""
+        return ErrorBars.of_rows(self.position_errors)
+
+    @error_bars.setter
+    def error_bars(self, value: ErrorBars) -> None:
+        self.position_errors.copy_(value.rows)
 
 
 class GlobalLocalResUNet(RefinerNet):

@@ -17,6 +17,7 @@ from pann.refiner.canonical import BULK_SMOOTHING, Canonical, PooledCube, pooled
 from pann.refiner.net import N_ANSWERS, RefinerNet
 from pann.refiner.nets import network_of
 from pann.refiner.target import DENSITY
+from pann.refiner.thresholds import peak_heights
 from pann.refiner.tiling import refine_tiled
 from pann.tracing import integrated_intensities, trace
 
@@ -143,7 +144,7 @@ class Refiner:
             voxel_size=self.voxel_size,
             metadata=volume.metadata | {"atom_height": height, "atom_sigma": self.sigma},
         )
-        facts = {"atom_threshold": self.net.threshold}
+        facts = {"atom_threshold": self.net.threshold, "error_bars": self.net.error_bars}
         variance = np.maximum(squares / np.float32(len(chosen)) - density**2, 0)
         confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))
         certain = out.replace(values=confidence, metadata={}) if len(chosen) > 1 else None
@@ -166,6 +167,7 @@ def refined_threshold(presence: Volume) -> float:
 def trace_refined(refined: Refined, **tracing: Any) -> AtomicModel:
     """The atoms of `refined`: maxima of the presence, with intensities from the density, strongest first.
 
+    Their covariance is that of atoms of the validation samples whose peaks were as high (`pann.refiner.error_bars`).
     `tracing` are options of `pann.tracing.trace`; threshold "auto" takes `refined_threshold`.
     """
     if tracing.get("threshold", "auto") == "auto":
@@ -173,7 +175,10 @@ def trace_refined(refined: Refined, **tracing: Any) -> AtomicModel:
     atoms = trace(refined.presence, **tracing)
     radius = tracing.get("intensity_radius") or tracing["min_distance"] / 2
     strength = integrated_intensities(refined.volume, atoms.positions, radius)
-    return atoms.replace(intensities=strength).select(np.argsort(-strength))
+    bars = refined.presence.metadata.get("error_bars")
+    heights = peak_heights(atoms.positions, refined.presence, tracing.get("smoothing", 0.0))
+    covariance = None if bars is None else bars.covariance(heights)
+    return atoms.replace(intensities=strength, covariance=covariance).select(np.argsort(-strength))
 
 
 def flip_cube(pooled: PooledCube, axes: tuple[int, ...], shape: tuple[int, ...]) -> PooledCube:

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from pann.core import PointSpread, Volume
 from pann.metrics.matching import match
 from pann.refiner.cases import Case, case_of, gathered, mean_scores, xz_slice
+from pann.refiner.error_bars import ErrorBars
 from pann.refiner.example import Prepared
 from pann.refiner.losses import RefinerLoss
 from pann.refiner.net import STRIDE, RefinerNet
@@ -185,17 +186,22 @@ class RefinerTask(LightningModule):
         example = prepared.example
         volume = Volume(presence, example.voxel_size, name=example.name)
         traced = self.trace(volume, threshold=LOWEST_PEAK)
-        is_atom = np.zeros(len(traced), bool)
-        is_atom[match(traced.positions, example.positions, self.match_radius)[:, 0]] = True
+        found, true = match(traced.positions, example.positions, self.match_radius).T
+        offsets = np.full((len(traced), 3), np.nan)
+        offsets[found] = traced.positions[found] - example.positions[true]
         heights = peak_heights(traced.positions, volume, self._smoothing)
-        return Peaks(heights, is_atom, len(example.positions))
+        return Peaks(heights, np.isfinite(offsets[:, 0]), len(example.positions), offsets)
 
     @torch.inference_mode()
     def calibrate(self, samples: Iterable[Prepared]) -> None:
-        """Fit the network's threshold to `samples`, those of the validation split."""
+        """Fit the network's threshold and error bars to `samples`, those of the validation split."""
         self.net.eval()
         peaks = [self._labelled(prepared, self._refined(prepared)[PRESENCE]) for prepared in samples]
         self.net.threshold = fit_threshold(peaks)
+        heights, offsets = (np.concatenate([getattr(p, name) for p in peaks]) for name in ("heights", "offsets"))
+        found = np.isfinite(offsets[:, 0]) & (heights >= self.net.threshold)
+        if (bars := ErrorBars.fit(heights[found], offsets[found])) is not None:
+            self.net.error_bars = bars
 
     def _finish(self, split: str, loader: Any) -> None:
         # Means are taken of the gathered table: a process that has no sample of some dose would log fewer names.

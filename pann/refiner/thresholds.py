@@ -31,11 +31,13 @@ class Peaks:
     heights : (n,) of the maxima.
     is_atom : (n,) whether a true atom was matched to it.
     n_true : number of true atoms.
+    offsets : (n, 3) [Å] from the true atom, NaN where there is none.
     """
 
     heights: NDArray[np.float64]
     is_atom: NDArray[np.bool_]
     n_true: int
+    offsets: NDArray[np.float64]
 
     def errors(self, threshold: float) -> float:
         """Missed and false atoms above `threshold`, per true atom."""

@@ -70,15 +70,15 @@ def score_weights(cfg: DictConfig, trainer: Trainer, task: Any, data: Any) -> di
     task.net.load_state_dict(weights.state)
     metrics: dict[str, float] = {}
     if cfg.calibrate:
-        trainer.validate(task, datamodule=data, verbose=False)
-        metrics |= _numbers(trainer)
+        data.setup("validate")
         _calibrate(trainer, task, data)
-    trainer.test(task, datamodule=data, verbose=False)
-    metrics |= _numbers(trainer)
+    if cfg.test:
+        trainer.test(task, datamodule=data, verbose=False)
+        metrics |= _numbers(trainer)
     if trainer.is_global_zero and cfg.calibrate:
-        card = weights.card | {"calibrated_on": data.describe(), "metrics": metrics}
+        card = weights.card | {"calibrated_on": data.describe(), "metrics": metrics or weights.card["metrics"]}
         _export(Path(cfg.output) / f"{cfg.name}.safetensors", cfg, task, card)
-    if trainer.is_global_zero:
+    if trainer.is_global_zero and cfg.test:
         with atomic_path(Path(cfg.output) / "scores.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=2) + "\n")
     return metrics

@@ -11,7 +11,7 @@ from pann.io import load_weights
 from pann.refiner import Refiner
 from pann.refiner.refine import STAGE, Refined
 
-_NOT_IN_VOLUMES = ("presence_threshold",)
+_NOT_IN_VOLUMES = ("presence_threshold", "position_errors")
 """Buffers of a refiner that its volumes do not depend on."""
 _HASH_LENGTH = 12
 
@@ -22,7 +22,7 @@ def volumes_hash(checkpoint: str | Path) -> str:
     digest = sha256(repr(sorted(weights.model.items())).encode())
     for name, tensor in sorted(weights.state.items()):
         if name not in _NOT_IN_VOLUMES:
-            digest.update(tensor.float().numpy().tobytes())
+            digest.update(tensor.half().numpy().tobytes())  # as they are stored
     return digest.hexdigest()[:_HASH_LENGTH]
 
 

@@ -8,6 +8,7 @@ from pann.io.weights import Weights, save_weights
 from pann.metrics.matching import match
 from pann.refiner import Refined, Refiner, refined_threshold, trace_refined
 from pann.refiner.canonical import pooled_cube
+from pann.refiner.error_bars import ErrorBars
 from pann.refiner.refine import VACUUM, flip_cube, image_units, to_canonical
 from pann.refiner.target import gaussian_atoms
 from pann.refiner.tiling import refine_tiled
@@ -135,7 +136,9 @@ def test_atoms_of_the_presence_have_intensities_of_the_density(example):
     shape, positions = example.values.shape, example.positions
     density = gaussian_atoms(positions, 30 * example.heights, shape, 0.4, 0.5)
     presence = gaussian_atoms(positions, [*np.ones(11), 0.2], shape, 0.4, 0.5)
-    refined = Refined(Volume(density, 0.4), Volume(presence, 0.4, metadata={"atom_threshold": 0.5}), None)
+    bars = ErrorBars(np.array([0.5, 1.0]), np.array([[0.4, 0.4, 0.8], [0.1, 0.1, 0.2]]))
+    facts = {"atom_threshold": 0.5, "error_bars": bars}
+    refined = Refined(Volume(density, 0.4), Volume(presence, 0.4, metadata=facts), None)
     atoms = trace_refined(refined, min_distance=1.8)
     assert len(atoms) == 11
     pairs = match(atoms.positions, positions, 0.2)
@@ -143,6 +146,8 @@ def test_atoms_of_the_presence_have_intensities_of_the_density(example):
     strength = atoms.intensities[pairs[:, 0]] / example.heights[pairs[:, 1]]
     np.testing.assert_allclose(strength, strength.mean(), rtol=0.05)
     assert (np.diff(atoms.intensities) <= 0).all()
+    expected = np.broadcast_to(np.diag([0.1, 0.1, 0.2]) ** 2, (11, 3, 3))
+    np.testing.assert_allclose(atoms.covariance, expected, rtol=0.3, atol=1e-9)
 
 
 def save(path, net, model=MODEL, stage="refiner"):

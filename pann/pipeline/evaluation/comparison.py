@@ -120,7 +120,9 @@ def run_stages(case: Case, stages: Stages, fitted: bool, veto: bool) -> Iterator
     refined = traced.refined is not None
     surroundings = {"background_images": first.outside, "device": stages.options.device, "progress": False}
     try:
-        result = fit_atoms(traced.series, traced.model, held_options(stages.options, refined), clock, surroundings)
+        result = fit_atoms(
+            traced.series, traced.model, held_options(stages.options, traced.model, refined), clock, surroundings
+        )
     except InputError as error:
         yield Found("fit", NOTHING, _seconds(clock), choice, str(error))
         return
