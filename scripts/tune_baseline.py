@@ -1,7 +1,9 @@
-"""Settings of the network-free chain that lose the fewest atoms, on simulated particles of no test set.
+"""Settings of the chain that lose the fewest atoms, without a network or with one, on particles of no test set.
 
 python scripts/tune_baseline.py "grid=[reconstruction.psf_sigma=0.4|0.6,tracing.smoothing=0.3|0.6]" output=out/tune
 python scripts/tune_baseline.py base=[tracing.smoothing=0.6] "grid=[existence.keep_rate=0.05|0.2]" stage=fit
+python scripts/tune_baseline.py refiner=data/checkpoints/refiner.safetensors \
+    "grid=[refiner.position_prior=network|0.1]" stage=fit
 
 Every combination of the grid runs on the same counts: random particles of the training recipe with elements at will,
 imaged by the linear tier with shot noise alone, 21 or 27 tilts within ±65°. Rows are kept in OUTPUT/rows.csv and not
@@ -17,7 +19,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from pann.core import ConfigError
-from pann.pipeline.evaluation import Arm, Pooled, RowFile, compare, simulated_cases
+from pann.pipeline.evaluation import Arm, Pooled, RowFile, compare, simulated_cases, with_refiner
 from pann.pipeline.evaluation.arms import CONF
 from pann.pipeline.evaluation.comparison import COLUMNS, KEY
 from pann.simulation import SimulationConfig
@@ -28,6 +30,7 @@ RECIPE = ("tilts=[sparse,single_65_5]", "noise=clean")
 HELP = {
     "base": "options of infer.py that all settings share",
     "grid": "options to vary, each key=value|value|...; existence=null leaves the tests out",
+    "refiner": "weights of the refiner; null for the network-free chain",
     "stage": "trace or fit: where atoms are counted",
     "particles": "number of random particles",
     "atoms": "least and largest number of atoms",
@@ -44,6 +47,7 @@ class Options:
 
     base: list[str] = field(default_factory=list)
     grid: list[str] = field(default_factory=list)
+    refiner: str | None = None
     stage: str = "trace"
     particles: int = 6
     atoms: list[int] = field(default_factory=lambda: [100, 400])
@@ -62,6 +66,8 @@ def settings(options: Options) -> list[Arm]:
             raise ConfigError(f"grid: {word!r} is not of the form key=value|value")
         axes.append([f"{key}={value}" for value in values.split("|")])
     chosen = [[*options.base, *combination] for combination in product(*axes)]
+    if options.refiner is not None:
+        return [with_refiner(options.refiner, words, " ".join(words) or "defaults") for words in chosen]
     return [Arm(" ".join(words) or "defaults", tuple(words)) for words in chosen]
 
 
