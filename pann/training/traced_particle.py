@@ -56,7 +56,7 @@ class Recipe:
     match_radius : within which a peak is the true atom [Å].
     features : see `FeatureConfig`.
     refiner : weights of a refiner, whose volumes are traced as well; None leaves them out.
-    refined : share of the training particles that are refined as well.
+    refined, refined_first : share of the first so many training particles that are refined as well.
     """
 
     simulation: Mapping[str, Any]
@@ -75,6 +75,7 @@ class Recipe:
     features: Mapping[str, Any]
     refiner: str | None = None
     refined: float = 1.0
+    refined_first: int = 1_000_000
     unseen: Sequence[Sequence[str]] = ()
     least_signal: float = 0.0
     data_set: str | None = None
@@ -91,7 +92,15 @@ class Recipe:
         """Hash of what the traced particles depend on, the content of the refiner's weights included."""
         peaks = [self.bond_share, self.least_distance, self.weakest_peak, dict(self.smoothing)]
         loose = [self.loose, list(self.loose_factor), self.imageless]
-        rest = [*peaks, *loose, self.match_radius, dict(self.features), self.refined, self.least_signal]
+        rest = [
+            *peaks,
+            *loose,
+            self.match_radius,
+            dict(self.features),
+            self.refined,
+            self.refined_first,
+            self.least_signal,
+        ]
         weights = None if self.refiner is None else sha256(_existing(self.refiner).read_bytes()).hexdigest()
         return _digest([self.volumes_key, rest, weights])
 
@@ -116,7 +125,9 @@ class Recipe:
         """Whether sample `index` of `split` is traced in its refined volume as well."""
         if self.refiner is None:
             return False
-        return split != "train" or generator(self.seed, "refined", index).random() < self.refined
+        if split != "train":
+            return True
+        return index < self.refined_first and generator(self.seed, "refined", index).random() < self.refined
 
 
 def make_particle(recipe: Recipe, cache: Path, folder: Path, split: str, number: int, index: int) -> None:
