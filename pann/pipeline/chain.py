@@ -161,7 +161,9 @@ def held_options(options: ChainOptions, model: AtomicModel, refined: bool) -> Ch
     if prior is None:
         prior = options.refiner["position_prior"]
     if prior == "network":
-        sigmas = None if model.covariance is None else np.sqrt(np.diagonal(model.covariance, axis1=1, axis2=2))
+        sigmas = None
+        if model.covariance is not None:
+            sigmas = options.refiner["prior_scale"] * np.sqrt(np.diagonal(model.covariance, axis1=1, axis2=2))
         # tests add and remove atoms: one error for all of them
         prior = sigmas if sigmas is None or existence is None else np.sqrt((sigmas**2).mean(axis=0))
     return replace(options, fit=options.fit | {"position_prior": prior}, existence=existence)
