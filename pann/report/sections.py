@@ -26,6 +26,8 @@ from pann.report.panels import chosen_tilts, slices_figure, tilts_figure
 
 _SHOWN_ELSEWHERE = ("steps", "truth")
 NO_ATOMS = "The model holds no atoms."
+SAME = 0.01
+"""Share by which the standard deviation of a prior's posterior must differ from the bound to be shown beside it."""
 
 
 def headline(model: AtomicModel, series: TiltSeries, summary: dict[str, Any]) -> str:
@@ -43,7 +45,10 @@ def headline(model: AtomicModel, series: TiltSeries, summary: dict[str, Any]) ->
         cells.append(html.number("Standard error", f"{np.nanmedian(errors):.1f} pm", "median, 3D"))
     bound = _finite(fit.get("bound_pm"))
     if bound is not None:
-        cells.append(html.number("Cramér-Rao bound", f"{bound:.1f} pm", "RMSD, 3D"))
+        cells.append(html.number("Cramér-Rao bound", f"{bound:.1f} pm", "RMSD, 3D, of these images alone"))
+    posterior = _finite(fit.get("posterior_pm"))
+    if bound is not None and posterior is not None and posterior < (1 - SAME) * bound:
+        cells.append(html.number("With the prior", f"{posterior:.1f} pm", "RMSD, 3D, images and network"))
     theta = series.angles[:, 1]
     cells.append(html.number("Tilts", f"{series.n_tilts}", f"{theta.min():.0f}° to {theta.max():.0f}°"))
     if series.dose is not None and series.total_dose is not None:
@@ -154,8 +159,10 @@ def uncertainty_section(model: AtomicModel, summary: dict[str, Any], scores: dic
     bound_pm = (summary.get("fit") or {}).get("bound_pm")
     if model.covariance is not None and len(model):
         alt = "Histogram of the standard error of the atoms' positions in picometres, with the Cramér-Rao bound"
-        caption = "Standard errors from the Fisher information of the fit. "
-        caption += "The bound is the least RMSD that any method can reach with these images."
+        caption = (
+            "Standard errors from the Fisher information of the fit, and from the network's own error bars where it "
+            "held the atoms. The bound is the least RMSD that the images alone allow; a lattice is knowledge beyond it."
+        )
         parts.append(html.svg_figure(sigma_figure(model, _finite(bound_pm)), alt, caption))
     if scores:
         names = {
