@@ -82,7 +82,8 @@ def amorphous_silicon(arguments: argparse.Namespace) -> Iterator[Row]:
             "elements=[Si]",
         )
         found = transform_axes(result.model, ["y", "x", "-z"])
-        volume = "refined" if result.verdict is None or result.verdict.chosen == "refined" else "first"
+        kept_first = result.refined is None or (result.verdict is not None and result.verdict.chosen == "raw")
+        volume = "first" if kept_first else "refined"
         yield figures(label, f"PANN, {volume} volume", score(found, truth, radius=0.9), arguments.output / name)
 
 
