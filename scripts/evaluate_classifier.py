@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pann.core import ConfigError
 from pann.core.files import atomic_path
-from pann.pipeline.evaluation import Arm, Case, RowFile, Scheme, realism_cases
+from pann.pipeline.evaluation import Arm, Case, RowFile, Scheme, realism_cases, series_files
 from pann.pipeline.evaluation.element_tables import element_tables
 from pann.pipeline.evaluation.elements import COLUMNS, KEY, compare_elements
 from pann.pipeline.options import ChainOptions
@@ -62,15 +61,8 @@ class Options:
 
 def cases(options: Options) -> list[Case]:
     """Every series of several elements at every dose and seed."""
-    paths = {path.stem: path for path in sorted(Path(options.folder).glob("*.h5"))}
-    if not paths:
-        raise ConfigError(f"folder={options.folder} holds no series (.h5)")
-    if unknown := [name for name in options.series if name not in paths]:
-        raise ConfigError(f"series: there is no {', '.join(unknown)}: choose from {', '.join(paths)}")
-    names = options.series or list(paths)
-    every = chain.from_iterable(
-        realism_cases(paths[name], Scheme(), options.doses, [], options.seeds) for name in names
-    )
+    paths = series_files(options.folder, options.series)
+    every = chain.from_iterable(realism_cases(path, Scheme(), options.doses, [], options.seeds) for path in paths)
     return [case for case in every if len(np.unique(case.target.truth.numbers)) > 1]
 
 

@@ -28,6 +28,7 @@ from pann.pipeline.evaluation import (
     comparison_tables,
     network_free,
     realism_cases,
+    series_files,
     with_refiner,
 )
 from pann.pipeline.evaluation.baseline import TUNED, TUNED_BRIGHT
@@ -104,14 +105,9 @@ def arms(options: Options) -> list[Arm]:
 
 def cases(options: Options) -> list[Case]:
     """Every series at every dose and seed."""
-    paths = {path.stem: path for path in sorted(Path(options.folder).glob("*.h5"))}
-    if not paths:
-        raise ConfigError(f"folder={options.folder} holds no series (.h5)")
-    if unknown := [name for name in options.series if name not in paths]:
-        raise ConfigError(f"series: there is no {', '.join(unknown)}: choose from {', '.join(paths)}")
     scheme = Scheme(options.every, options.limit)
-    names = options.series or list(paths)
-    every = (realism_cases(paths[name], scheme, options.doses, options.high_doses, options.seeds) for name in names)
+    paths = series_files(options.folder, options.series)
+    every = (realism_cases(path, scheme, options.doses, options.high_doses, options.seeds) for path in paths)
     return list(chain.from_iterable(every))
 
 

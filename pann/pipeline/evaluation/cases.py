@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pann.core import AtomicModel, InputError, TiltSeries
+from pann.core import AtomicModel, ConfigError, InputError, TiltSeries
 from pann.core.elements import symbols
 from pann.fitting.planning import Acquisition, plan_dose
 from pann.metrics import surface_atoms
@@ -145,6 +145,19 @@ class Case:
             "dose": self.dose,
             "seed": self.seed,
         }
+
+
+def series_files(folder: str | Path, names: Sequence[str]) -> list[Path]:
+    """Files of the noise-free series `names` in `folder`; of all when none is named.
+
+    Raises ConfigError for a folder without series and for names that it does not hold.
+    """
+    paths = {path.stem: path for path in sorted(Path(folder).glob("*.h5"))}
+    if not paths:
+        raise ConfigError(f"folder={folder} holds no series (.h5)")
+    if unknown := [name for name in names if name not in paths]:
+        raise ConfigError(f"series: there is no {', '.join(unknown)}: choose from {', '.join(paths)}")
+    return [paths[name] for name in names or paths]
 
 
 def realism_cases(
