@@ -136,6 +136,8 @@ class RefinerData(LightningDataModule):
 
     def _fill_behind(self) -> BackgroundFill:
         """Make the training samples that were not waited for."""
+        if self.trainer is not None and self.trainer.world_size > 1:
+            raise ConfigError(f"data.start={self.start}: only a single process trains while samples are made; set null")
         first, count = self.firsts["train"] + len(self.examples["train"]), self.counts["train"]
 
         def take(path: Path) -> None:

@@ -1,4 +1,5 @@
 from threading import Event
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -143,3 +144,13 @@ def test_what_fails_in_the_background_is_raised_where_the_training_looks(tmp_pat
     background = BackgroundFill({}, tmp_path, 3, 1, 1, 0, broken)
     with pytest.raises(ConfigError, match="no such crystal"):
         background.join()
+
+
+def test_several_processes_wait_for_their_samples(data_config, example, monkeypatch):
+    """Each would make them all."""
+    monkeypatch.setattr(cache, "make_example", lambda plan, seed, index: example)
+    data = RefinerData(**data_config | {"splits": {"train": 4, "validation": 1, "test": 1}, "start": 2})
+    data.prepare_data()
+    data.trainer = SimpleNamespace(world_size=2)
+    with pytest.raises(ConfigError, match="only a single process"):
+        data.setup("fit")
