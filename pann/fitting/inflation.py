@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pann.core import AtomicModel
-from pann.fitting.existence.evidence import weigh_atoms
+from pann.fitting.existence.evidence import information_of_intensities
 from pann.fitting.existence.scene import Scene
 from pann.fitting.newton import symmetric_inverse
 
@@ -39,8 +39,7 @@ WEAKEST = 2.0
 def weakness_inflation(scene: Scene, model: AtomicModel) -> NDArray[np.float64]:
     """Factor (n_atoms,) by which the covariance of weak atoms exceeds the bound; arguments as in `score_inflation`."""
     given = np.asarray(model.intensities)
-    information = weigh_atoms(scene, model, [float(np.median(given))]).information
-    return np.asarray(1 + SECOND_ORDER / np.maximum(given**2 * information, WEAKEST**2))
+    return np.asarray(1 + SECOND_ORDER / np.maximum(given**2 * information_of_intensities(scene, model), WEAKEST**2))
 
 
 def score_inflation(scene: Scene, model: AtomicModel) -> NDArray[np.float64]:

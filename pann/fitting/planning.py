@@ -23,7 +23,7 @@ from pann.core.geometry import as_euler_angles
 from pann.core.units import PICOMETRES_PER_ANGSTROM
 from pann.fitting.elements import bayes_error
 from pann.fitting.existence.candidates import usual_nearest
-from pann.fitting.existence.evidence import weigh_atoms
+from pann.fitting.existence.evidence import information_of_intensities
 from pann.fitting.existence.scene import Scene
 from pann.fitting.existence.search import search
 from pann.fitting.existence.threshold import noise_threshold
@@ -108,7 +108,7 @@ def plan_dose(
     kinds = np.unique(model.numbers)
     heights = {int(z): REFERENCE * acquisition.cross_sections[int(z)] for z in kinds}
     # expected images instead of measured ones: the information is that of the truth
-    information = weigh_atoms(scene, bright, list(heights.values())).information
+    information = information_of_intensities(scene, bright)
     found = search(scene, bright, new_distance, reach * usual_nearest(bright))
     level = noise_threshold(false_share * len(model), found.independent)
     growth = np.sqrt(scale / REFERENCE)
@@ -197,5 +197,5 @@ def intensity_information(
     """
     scene, bright = _expected_scene(model, angles, acquisition)
     heights = {int(z): REFERENCE * acquisition.cross_sections[int(z)] for z in np.unique(model.numbers)}
-    information = weigh_atoms(scene, bright, list(heights.values())).information
+    information = information_of_intensities(scene, bright)
     return information * REFERENCE, {z: height / REFERENCE for z, height in heights.items()}

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from torch import Tensor
 
 from pann.core import AtomicModel
-from pann.fitting.existence.profile import maximise, patches
+from pann.fitting.existence.profile import Patches, maximise, patches
 from pann.fitting.existence.scene import Scene
 from pann.fitting.fisher import atom_information
 
@@ -87,10 +88,23 @@ def weigh_atoms(scene: Scene, model: AtomicModel, elements: Sequence[float]) -> 
         for k, height in enumerate(elements):
             trial = torch.full_like(a, height)
             fixed[part, k] = (patch.gain(scene, trial) + ((trial - a) ** 2 - a**2) * c).cpu().numpy()
-        _, curvature = patch.slopes(scene, a)
         intensity[part] = best.cpu().numpy()
-        information[part] = torch.maximum(curvature - c, 1e-3 * curvature).cpu().numpy()
+        information[part] = _information(scene, patch, a, c).cpu().numpy()
     return Evidence(free, fixed, intensity, information)
+
+
+def information_of_intensities(scene: Scene, model: AtomicModel) -> NDArray[np.float64]:
+    """`Evidence.information` of every atom (n_atoms,), without the tests; arguments as in `weigh_atoms`."""
+    regained = torch.tensor(_regained(scene, model), device=scene.expected.device)
+    given = torch.tensor(np.asarray(model.intensities), device=scene.expected.device)
+    parts = [_information(scene, patch, given[part], regained[part]) for part, patch in patches(scene, model)]
+    return torch.cat(parts).cpu().numpy()
+
+
+def _information(scene: Scene, patch: Patches, given: Tensor, regained: Tensor) -> Tensor:
+    """Information (k,) on the intensity of atoms of intensity `given`, their neighbours being free."""
+    _, curvature = patch.slopes(scene, given)
+    return torch.maximum(curvature - regained, 1e-3 * curvature)
 
 
 def _regained(scene: Scene, model: AtomicModel) -> NDArray[np.float64]:
