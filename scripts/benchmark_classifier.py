@@ -25,12 +25,13 @@ from scipy.ndimage import gaussian_filter
 
 from pann.classifier import Classifier, Evidence
 from pann.classifier.zernike import zernike_basis, zernike_moments
-from pann.core import AtomicModel, PannError, TiltSeries, Volume
+from pann.core import AtomicModel, TiltSeries, Volume
 from pann.core.geometry import as_euler_angles
 from pann.core.random import generator
 from pann.fitting.prediction import expand
 from pann.simulation import Microscope, atom_kernels, series_psf
 from pann.simulation.tilts import evenly_spaced
+from pann.training.words import exit_status
 
 ROOT = Path(__file__).resolve().parents[1]
 VOXEL, RADIUS = 0.4, 1.7
@@ -144,15 +145,14 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    try:
+
+    def measured() -> None:
         print("| order | PANN [µs per atom] | order of ZMPY3D | ZMPY3D [µs per atom] | ratio |\n|" + " --- |" * 5)
         for order, reference_order, n_reference in ((6, 6, 200), (8, 20, 5), (12, 20, 5)):
             print(zernike_speed(order, reference_order, 5000, n_reference))
         print(large_particle(arguments.atoms, arguments.weights))
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(measured)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pann.fitting import AtomFlag, fit
 from pann.fitting.cross_validation import cross_validate
 from pann.io import read_angles, read_tilt_series
 from pann.metrics import score
+from pann.report.markdown import markdown_row
 from pann.tomography import make_projector
 from pann.tomography.extent import extended_shape
 from pann.tomography.least_squares import resire
@@ -47,7 +48,7 @@ VARIANTS: dict[str, tuple[bool, dict[str, Any]]] = {
 
 def row(*cells: object) -> None:
     """One line of a Markdown table."""
-    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+    print(markdown_row(cells), flush=True)
 
 
 def main() -> int:

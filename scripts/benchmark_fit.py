@@ -155,8 +155,11 @@ def alone(case: Case) -> Outcome:
 
 def show(*cells: object) -> None:
     """One line of a Markdown table, at once."""
+    # imported here: the processes that measure import this file, and what it loads counts as their memory
+    from pann.report.markdown import markdown_row
+
     texts = [f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in cells]
-    print("| " + " | ".join(texts) + " |", flush=True)
+    print(markdown_row(texts), flush=True)
 
 
 def header(*names: str) -> None:

@@ -21,6 +21,7 @@ from pann.core.geometry import rotation_matrices
 from pann.fitting import FitResult, fit
 from pann.io import read_angles, read_tilt_series, read_volume
 from pann.metrics import score
+from pann.report.markdown import markdown_row, markdown_table
 from pann.tomography import align, reconstruct
 from pann.tracing import trace
 
@@ -137,12 +138,11 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--only", nargs="+", choices=sorted(SETS), default=sorted(SETS))
     arguments = parser.parse_args()
-    for cells in (HEADER, ("---",) * len(HEADER)):
-        print("| " + " | ".join(cells) + " |")
+    print(markdown_table(HEADER, ()))
     for name in arguments.only:
         folder, table = SETS[name]
         for cells in table(arguments.data / folder):
-            print("| " + " | ".join(cells) + " |", flush=True)
+            print(markdown_row(cells), flush=True)
     return 0
 
 

@@ -16,13 +16,15 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from scipy.io import loadmat
 
-from pann.core import AtomicModel, PannError
+from pann.core import AtomicModel
 from pann.core.files import atomic_path
 from pann.io import read_angles, read_atoms, read_tilt_series, read_volume
 from pann.metrics import score, transform_axes
 from pann.pipeline import ChainResult, register, run
+from pann.report.markdown import markdown_table
 from pann.tomography import make_projector
 from pann.tracing import trace
+from pann.training.words import exit_status
 
 ROOT = Path(__file__).resolve().parents[1]
 FILM_PIXEL = 0.3216
@@ -139,8 +141,7 @@ SETS = {"asi208": amorphous_silicon, "ta_film": tantalum_film, "fept64_angles": 
 
 def table(rows: list[Row]) -> str:
     """The rows as Markdown."""
-    lines = [HEADER, tuple("---" for _ in HEADER), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return markdown_table(HEADER, rows) + "\n"
 
 
 def main() -> int:
@@ -151,17 +152,16 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=sorted(SETS), default=sorted(SETS))
     parser.add_argument("--overrides", nargs="*", default=[], help="options of infer.py, such as refiner=null")
     arguments = parser.parse_args()
-    rows: list[Row] = []
-    try:
+
+    def chosen_sets() -> None:
+        rows: list[Row] = []
         for name in arguments.only:
             rows += SETS[name](arguments)
             with atomic_path(arguments.output / "table.md") as temporary:
                 temporary.write_text(table(rows))
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(table(rows))
-    return 0
+        print(table(rows))
+
+    return exit_status(chosen_sets)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ import torch
 from compare_tiers import CASES, MICROSCOPE, PIXEL, short
 from hydra import compose, initialize_config_dir
 
-from pann.core import PannError
 from pann.core.random import generator
 from pann.simulation import Views
 from pann.simulation.datasets import Plan, generate
@@ -34,6 +33,7 @@ from pann.simulation.datasets.shard import make_shard
 from pann.simulation.imaging.linear import LinearTier, linear_batch
 from pann.simulation.imaging.windowed import WindowedTier
 from pann.training.generation import duration, simulation_values
+from pann.training.words import exit_status
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 BLOCK = 500
@@ -152,17 +152,16 @@ def main() -> int:
     parser.add_argument("--presets", nargs="+", default=["demo", "small", "paper"])
     parser.add_argument("--device", default="cpu", help="of torch, for rates and tiers")
     arguments = parser.parse_args()
-    try:
+
+    def measured() -> None:
         if arguments.what == "rates":
             rates(arguments.presets, arguments.samples or 500, arguments.device)
         elif arguments.what == "tiers":
             tiers(arguments.device)
         else:
             memory(arguments.samples or 10_000)
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(measured)
 
 
 if __name__ == "__main__":

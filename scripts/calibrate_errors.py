@@ -17,7 +17,7 @@ from ase.build import bulk
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from pann.core import AtomicModel, PannError, TiltSeries
+from pann.core import AtomicModel, TiltSeries
 from pann.core.files import atomic_path
 from pann.core.random import generator
 from pann.core.units import electrons_per_pixel
@@ -25,7 +25,9 @@ from pann.fitting import FitResult, fit
 from pann.fitting.existence import Scene, decide_atoms
 from pann.fitting.inflation import score_inflation, weakness_inflation
 from pann.io import read_atoms, read_tilt_series
+from pann.report.markdown import markdown_table
 from pann.simulation import Microscope, Views, tier_from_mapping
+from pann.training.words import exit_status
 
 ATOMS, LATTICE, DISPLACEMENT = 150, 3.85, 0.1
 PIXEL, MARGIN, TILTS = 0.4, 5.0, np.linspace(-65, 65, 27)
@@ -47,6 +49,7 @@ HEADER = (
     "reduced χ²",
     "κ",
 )
+FALSE_HEADER = ("dose [e/Å²]", "series", "false atoms stated", "false atoms added")
 Row = tuple[str, ...]
 
 
@@ -122,7 +125,7 @@ class Residuals:
 def simulated(arguments: argparse.Namespace) -> str:
     """Tables of error bars and of false atoms."""
     rows: list[Row] = []
-    false: list[Row] = [("dose [e/Å²]", "series", "false atoms stated", "false atoms added"), ("---",) * 4]
+    false: list[Row] = []
     for dose in arguments.doses:
         residuals, added, stated = Residuals(), 0, 0.0
         for seed in range(arguments.particles):
@@ -137,7 +140,7 @@ def simulated(arguments: argparse.Namespace) -> str:
         rows += residuals.rows(f"{dose:,.0f}")
         false.append((f"{dose:,.0f}", f"{arguments.particles}", f"{stated:.1f}", f"{added}"))
         print(rows[-2:], false[-1], file=sys.stderr, flush=True)
-    return markdown([HEADER, ("---",) * len(HEADER), *rows]) + "\n" + markdown(false)
+    return f"{markdown_table(HEADER, rows)}\n\n{markdown_table(FALSE_HEADER, false)}\n"
 
 
 def demo(arguments: argparse.Namespace) -> str:
@@ -145,12 +148,7 @@ def demo(arguments: argparse.Namespace) -> str:
     series, truth = read_tilt_series(arguments.demo[0]), read_atoms(arguments.demo[1])
     residuals = Residuals()
     residuals.add(series, fit(series, truth, progress=False), truth)
-    return markdown([HEADER, ("---",) * len(HEADER), *residuals.rows(f"{series.dose:,.0f}")])
-
-
-def markdown(rows: list[Row]) -> str:
-    """A Markdown table."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+    return markdown_table(HEADER, residuals.rows(f"{series.dose:,.0f}")) + "\n"
 
 
 def main() -> int:
@@ -161,16 +159,15 @@ def main() -> int:
     parser.add_argument("--demo", type=Path, nargs=2, metavar=("SERIES", "TRUTH"))
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    try:
+
+    def tables() -> None:
         text = demo(arguments) if arguments.demo else simulated(arguments)
         if arguments.output is not None:
             with atomic_path(arguments.output) as temporary:
                 temporary.write_text(text)
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(text)
-    return 0
+        print(text)
+
+    return exit_status(tables)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from scipy.special import j0
 
 from pann.core.files import atomic_path
 from pann.core.progress import progress_bar
+from pann.report.markdown import markdown_table
 from pann.simulation.imaging.abtem_tools import abtem_slices
 from pann.simulation.imaging.box import Box
 from pann.simulation.imaging.kernels import IsolatedAtom
@@ -91,11 +92,11 @@ def exponent(cross_section: Callable[[int, Microscope], float], microscope: Micr
     return log(heavy / light) / log(HEAVY / LIGHT)
 
 
-def rows() -> list[str]:
-    """Lines of the table."""
+def table() -> str:
+    """Of all set-ups, in Markdown."""
     names = ["kV", "probe [mrad]", "detector [mrad]", "Pt, no grid [Å²]", "Pt, kernels [Å²]", "earlier scans"]
     names += ["no grid", "kernels", *(f"abTEM, {sampling:.3f} Å" for sampling in SAMPLINGS)]
-    lines = [names, ["---"] * len(names)]
+    lines = []
     with progress_bar("set-ups", len(SET_UPS)) as bar:
         for energy, semiangle, inner in SET_UPS:
             microscope = Microscope(energy=energy, semiangle=semiangle, inner=inner, outer=OUTER)
@@ -105,7 +106,7 @@ def rows() -> list[str]:
             found = [f"{exponent(way, microscope):.3f}" for way in ways]
             lines.append([f"{energy / 1e3:g}", f"{semiangle}", f"{inner}-{OUTER}", *sections, f"{asked}", *found])
             bar.advance()
-    return ["| " + " | ".join(line) + " |" for line in lines]
+    return markdown_table(names, lines)
 
 
 TEXT = """# Cross-sections and atomic number
@@ -130,7 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "cross_sections.md")
     options = parser.parse_args()
-    text = TEXT.format(table="\n".join(rows()))
+    text = TEXT.format(table=table())
     print(text)
     with atomic_path(options.output) as temporary:
         temporary.write_text(text)

@@ -21,6 +21,7 @@ from pann.core.atomic_model import AtomicModel
 from pann.core.files import atomic_path
 from pann.core.progress import progress_bar
 from pann.core.random import generator
+from pann.report.markdown import markdown_table
 from pann.simulation.imaging.linear import LinearTier
 from pann.simulation.imaging.tiers import TIERS
 from pann.simulation.imaging.views import Views
@@ -69,6 +70,7 @@ class Case:
 
 CASES = (Case(3, "random", 84, 3), Case(3, "[001]", 84, 3), Case(5, "random", 120, 1), Case(5, "[001]", 120, 1))
 HEADER = ("particle, view", "compared", "tier", "reference", "correlation", "R", "total")
+RATES_HEADER = ("tier", "one image", "41 tilts", "images an hour, 2 cores", "from")
 PATCHES = {3: {"windowed": 18, "multislice": 12}, 5: {"windowed": 18}}
 """Edges in pixels of the patches that each tier scans, by size of particle; the last is the reference."""
 
@@ -186,11 +188,6 @@ def short(value: float) -> str:
     return f"{float(f'{value:.2g}'):,.10g}"
 
 
-def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A table."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in [header, ("---",) * len(header), *rows]) + "\n"
-
-
 def page(store: Store) -> str:
     """The whole page."""
     comparison, rows, m = Comparison(store), [], MICROSCOPE
@@ -202,10 +199,10 @@ def page(store: Store) -> str:
         probe=f"{m.energy / 1e3:.0f} kV, {m.semiangle:g} mrad",
         detector=f"{m.inner:g}-{m.outer:g} mrad, source {m.source_sigma} Å",
         pixel=PIXEL,
-        agreement=markdown(HEADER, rows),
+        agreement=markdown_table(HEADER, rows),
         atoms=len(CASES[0].model),
         pixels=f"{CASES[0].n_pixels} x {CASES[0].n_pixels}",
-        rates=markdown(("tier", "one image", "41 tilts", "images an hour, 2 cores", "from"), rates(comparison.spent)),
+        rates=markdown_table(RATES_HEADER, rates(comparison.spent)),
     )
 
 
@@ -218,6 +215,7 @@ tiers see the same displaced atoms and nothing is fitted. R = Σ|I - I_ref| / Σ
 sampled at 0.066 Å, in slices of 2 Å.
 
 {agreement}
+
 The linear tier is the sum of the images of isolated atoms: it misses channelling along the columns of a zone axis, and
 electrons that scatter more than once, the more the thicker the crystal. How cross-sections grow with the atomic number
 is in `cross_sections.md`.
@@ -228,6 +226,7 @@ Processor time of one core for an image of the 2.5 nm particle ({atoms} atoms, {
 configuration, scan at the Nyquist step), and images an hour on two cores.
 
 {rates}
+
 """
 
 
@@ -241,7 +240,7 @@ def main() -> None:
     torch.set_num_threads(1)
     store = Store(options.cache)
     if options.case is not None:
-        print(markdown(HEADER, Comparison(store).rows(CASES[options.case])))
+        print(markdown_table(HEADER, Comparison(store).rows(CASES[options.case])) + "\n")
     else:
         with atomic_path(options.output) as temporary:
             temporary.write_text(page(store))

@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from pann.core import PannError, TiltSeries
+from pann.core import TiltSeries
 from pann.core.random import generator
 from pann.core.units import PICOMETRES_PER_ANGSTROM, electrons_per_pixel
 from pann.fitting import fit
+from pann.report.markdown import markdown_row
 from pann.simulation.imaging.linear import LinearTier
 from pann.simulation.imaging.views import Views
 from pann.simulation.realism import NoiseFreeSeries
+from pann.training.words import exit_status
 
 THERMAL, START_ERROR = 0.07, 0.1
 """Displacement of an atom along an axis in the test series, and error of the start [Å]."""
@@ -90,7 +92,7 @@ def table(path: Path, dose: float) -> None:
 
 def row(*cells: str) -> None:
     """One line of a Markdown table, at once."""
-    print("| " + " | ".join(cells) + " |", flush=True)
+    print(markdown_row(cells), flush=True)
 
 
 def main() -> int:
@@ -99,13 +101,12 @@ def main() -> int:
     parser.add_argument("series", type=Path, nargs="*", default=[Path("data/test_series/fept_l10.h5")])
     parser.add_argument("--dose", type=float, default=1e5, help="[e/Å² per projection]")
     arguments = parser.parse_args()
-    try:
+
+    def tables() -> None:
         for path in arguments.series:
             table(path, arguments.dose)
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(tables)
 
 
 if __name__ == "__main__":

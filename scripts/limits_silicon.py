@@ -25,6 +25,7 @@ from pann.core.units import PICOMETRES_PER_ANGSTROM as PM
 from pann.fitting import FitResult, fit
 from pann.fitting.prediction import expand
 from pann.io import read_angles, read_atoms, read_tilt_series
+from pann.report.markdown import markdown_row
 
 DOSES = ("1p6e4", "1p6e5")
 PIXEL, START_ERROR = 0.195, 0.5
@@ -40,7 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def row(*cells: str) -> None:
     """One line of a Markdown table."""
-    print("| " + " | ".join(cells) + " |", flush=True)
+    print(markdown_row(cells), flush=True)
 
 
 def rms(values: np.ndarray) -> np.ndarray:

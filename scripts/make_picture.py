@@ -7,9 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from pann.core import PannError
 from pann.io import read_atoms, read_tilt_series, read_volume
 from pann.report.picture import model_picture
+from pann.training.words import exit_status
 
 
 def main() -> int:
@@ -20,7 +20,8 @@ def main() -> int:
     parser.add_argument("picture", type=Path, help="PNG to write")
     arguments = parser.parse_args()
     refined = arguments.output / "refined.mrc"
-    try:
+
+    def draw() -> None:
         model_picture(
             arguments.picture,
             read_atoms(arguments.output / "model.xyz"),
@@ -28,10 +29,8 @@ def main() -> int:
             volume=read_volume(arguments.output / "volume.mrc"),
             refined=read_volume(refined) if refined.exists() else None,
         )
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(draw)
 
 
 if __name__ == "__main__":

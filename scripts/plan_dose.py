@@ -18,6 +18,7 @@ from pann.core.elements import atomic_number, symbols
 from pann.core.files import atomic_path
 from pann.fitting.planning import Acquisition, Plan, plan_dose, plan_tilt_range
 from pann.io import read_angles, read_atoms
+from pann.report.markdown import markdown_table
 from pann.report.plan_figure import plan_figure
 from pann.simulation import Microscope, atom_kernels, series_psf
 from pann.training.words import run_words
@@ -118,18 +119,19 @@ def table(plan: Plan, n_tilts: int, dose: float, limits: list[float], limits_pm:
     head = ["dose [e/Å² per projection]", "in all", "RMSD [pm]", "x", "y", "z"]
     head += [f"{symbol} found [%]" for symbol in plan.detection]
     head += [f"{pair} confused [%]" for pair in plan.confusion]
-    lines = [head, ["---"] * len(head)]
+    lines = []
     for k, value in enumerate(plan.doses):
         row = [f"{value:,.0f}", f"{value * n_tilts:,.0f}", f"{plan.rmsd_pm[k]:.1f}"]
         row += [f"{axis:.1f}" for axis in plan.axes_pm[k]]
         row += [f"{100 * chances[k]:.1f}" for chances in plan.detection.values()]
         row += [f"{100 * chances[k]:.1f}" for chances in plan.confusion.values()]
         lines.append(row)
-    ranges = [["largest tilt [deg]", f"RMSD at {dose:,.0f} e/Å² [pm]", "x", "y", "z (beam)"], ["---"] * 5]
+    range_head = ["largest tilt [deg]", f"RMSD at {dose:,.0f} e/Å² [pm]", "x", "y", "z (beam)"]
+    ranges = []
     for limit, axes in zip(limits, limits_pm, strict=True):
         ranges.append([f"{limit:g}", f"{sqrt(float((axes**2).sum())):.1f}", *(f"{axis:.1f}" for axis in axes)])
-    text = "\n\n".join("\n".join("| " + " | ".join(row) + " |" for row in rows) for rows in (lines, ranges))
-    return f"{text}\n\nAn atom is found when it stands {plan.level:.2f} standard deviations above noise.\n"
+    note = f"An atom is found when it stands {plan.level:.2f} standard deviations above noise.\n"
+    return "\n\n".join([markdown_table(head, lines), markdown_table(range_head, ranges), note])
 
 
 def plan(options: Options) -> str:

@@ -22,6 +22,7 @@ from pann.core import ConfigError
 from pann.pipeline.evaluation import Arm, Pooled, RowFile, compare, simulated_cases, with_refiner
 from pann.pipeline.evaluation.arms import CONF
 from pann.pipeline.evaluation.comparison import COLUMNS, KEY
+from pann.report.markdown import markdown_table
 from pann.simulation import SimulationConfig
 from pann.training.generation import simulation_values
 from pann.training.words import run_words
@@ -90,8 +91,7 @@ def table(file: RowFile, arms: list[Arm], options: Options) -> str:
         name = " ".join(own or arm.overrides) or "defaults"
         cells = [name, *(f"{value:.1f}" for value in (*by_dose, *pooled.wrong, pooled.rmsd_pm))]
         lines.append((pooled.wrong[0], cells))
-    ordered = [cells for _, cells in sorted(lines, key=lambda line: line[0])]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *ordered))
+    return markdown_table(head, [cells for _, cells in sorted(lines, key=lambda line: line[0])])
 
 
 def tune(options: Options) -> str:

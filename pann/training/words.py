@@ -1,4 +1,4 @@
-"""Options of a script from `key=value` words, for scripts too small for a configuration in files."""
+"""Scripts too small for a configuration in files: options from `key=value` words, and the exit status."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -59,8 +59,13 @@ def run_words(
         width = max(map(len, meaning)) + 3
         print(usage + "\n" + "\n".join(f"  {key + '=':<{width}}{text}" for key, text in meaning.items()))
         return 0
+    return exit_status(lambda: print(task(options_from_words(kind, words, meaning))))
+
+
+def exit_status(task: Callable[[], object]) -> int:
+    """Run `task`; returns 0, or `USER_ERROR` after a line on the error stream where the user can mend what is wrong."""
     try:
-        print(task(options_from_words(kind, words, meaning)))
+        task()
     except PannError as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pann.pipeline.evaluation.elements import LIMIT, METHODS, OURS, pooled_error
+from pann.report.markdown import markdown_table
 
 Row = Mapping[str, str]
 ORDER = (*METHODS, OURS)
@@ -26,7 +27,7 @@ def element_tables(rows: Sequence[Row], digest: str) -> str:
 
 def _table(rows: Sequence[Row], keys: tuple[str, ...]) -> str:
     head = [*(f"{key} [e/Å²]" if key == "dose" else key for key in keys), "atoms", *ORDER, LIMIT, "ECE", "wrong atoms"]
-    lines = [head, ["---"] * len(head)]
+    lines = []
     groups = sorted({tuple(row[key] for key in keys) for row in rows}, key=lambda group: [_order(v) for v in group])
     for group in groups:
         inside = [row for row in rows if tuple(row[key] for key in keys) == group]
@@ -39,7 +40,7 @@ def _table(rows: Sequence[Row], keys: tuple[str, ...]) -> str:
         error = f"{pooled_error([row['bins'] for row in ours]):.3f}"
         wrong = " -> ".join(f"{100 * _wrong(ours, end):.1f}" for end in ("", "_kept"))
         lines.append([*group, f"{_sum(ours, 'n_true'):.0f}", *cells, limit, error, wrong])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown_table(head, lines)
 
 
 def _cell(rows: Sequence[Row], best: bool) -> str:

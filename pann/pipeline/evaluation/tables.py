@@ -1,11 +1,12 @@
 """Markdown tables of a comparison: by dose and by series, after each stage."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pann.pipeline.evaluation.arms import NETWORK_FREE
 from pann.pipeline.evaluation.comparison import STAGES
+from pann.report.markdown import markdown_table
 
 Row = Mapping[str, str]
 CASE = ("series", "every", "limit_deg", "dose", "seed")
@@ -118,7 +119,7 @@ def _shared(rows: Sequence[Row], n_arms: int) -> list[Row]:
 def _table(rows: Sequence[Row], column: str, title: str, arms: Sequence[tuple[str, str]]) -> str:
     """One table: a line for each value of `column` and each arm."""
     ratios = RATIOS if len(arms) > 1 and any(name == NETWORK_FREE for name, _ in arms) else ()
-    lines = [_line((title, *HEAD, *ratios)), _line(["---"] * (1 + len(HEAD) + len(ratios)))]
+    lines = []
     values = {row[column] for row in rows}
     for value in sorted(values, key=float) if column == "dose" else sorted(values):
         pooled = {
@@ -128,8 +129,8 @@ def _table(rows: Sequence[Row], column: str, title: str, arms: Sequence[tuple[st
             extra: Sequence[str] = ["-"] * len(ratios)
             if ratios and name != NETWORK_FREE:
                 extra = _ratios(pooled[name], pooled[NETWORK_FREE])
-            lines.append(_line((value, name, *_cells(pooled[name]), *extra)))
-    return "\n".join(lines)
+            lines.append((value, name, *_cells(pooled[name]), *extra))
+    return markdown_table((title, *HEAD, *ratios), lines)
 
 
 def _cells(pooled: Pooled) -> list[str]:
@@ -144,10 +145,6 @@ def _cells(pooled: Pooled) -> list[str]:
 def _ratios(pooled: Pooled, reference: Pooled) -> list[str]:
     values = [_ratio(mine, theirs) for mine, theirs in zip(pooled.wrong, reference.wrong, strict=True)]
     return [f"{value:.2f}" for value in (*values, _ratio(pooled.rmsd_pm, reference.rmsd_pm))]
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def _rms(rows: Sequence[Row], name: str, weight: str) -> float:
