@@ -62,10 +62,12 @@ def assemble(
         covariance=None,
     )
     known = problem.priors.positions
-    precision_of_positions = None if known is None else known.precision.cpu().numpy()
+    precision_of_positions = None if known is None else (known.precision / known.doubt**2).cpu().numpy()
     bound = posterior = float("nan")
     if method != "none":
         precision, _ = problem.prior_terms(state)
+        if known is not None:
+            layout.split(precision)["positions"] /= known.doubt**2
 
         def covariance_with(precision: Tensor) -> Tensor:
             return position_covariance(expansion, weights, precision, method == "full", guard.max_shift)

@@ -41,6 +41,7 @@ def fit(
     attenuation: bool = False,
     position_prior: ArrayLike | None = None,
     prior_positions: ArrayLike | None = None,
+    prior_doubt: float = 1.0,
     background_images: ArrayLike | None = None,
     scales: bool = False,
     shifts: bool = False,
@@ -89,6 +90,8 @@ def fit(
         for x, y and z, or (n_atoms, 3); None for no prior. The fit is then the most probable model, biased towards
         the prior, and its covariance that of the posterior: error bars are as good as the prior is true.
     prior_positions : (n_atoms, 3) [Å] centres of that prior, NaN for an atom without one; those of `model` by default.
+    prior_doubt : the error bars count that prior with so many times its standard deviation: above 1 where it was learnt
+        from these images and is no independent knowledge.
     background_images : (n_tilts, nx, ny) what is in the images but not in the model, such as the projection of the
         rest of an extended object; added as it is [image units].
     scales, shifts : whether each image has an intensity scale, a shift, of its own. The mean scale is held at 1, and
@@ -136,6 +139,7 @@ def fit(
         unbiased_width,
         position_prior,
         prior_positions,
+        prior_doubt,
         factor_sd,
         element_width_sd,
         device,

@@ -43,10 +43,13 @@ class PositionPrior:
     ----------
     centre : (n_atoms, 3) [Å]; anything where the precision is zero.
     precision : (n_atoms, 3) [1/Å²] along x, y and z; zero for an atom of which nothing is known.
+    doubt : factor of its standard deviation in the error bars: above 1 where the prior was learnt from the same images,
+        so that both together are less certain than two that know nothing of each other.
     """
 
     centre: Tensor
     precision: Tensor
+    doubt: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class FitResult:
         better.
     posterior_pm : root mean square of the standard deviation of the positions [pm], images and prior together, before
         inflation; the bound where there is no prior of the positions.
-    position_precision : (n_atoms, 3) of that prior [1/Å²]; None without one.
+    position_precision : (n_atoms, 3) of that prior [1/Å²], as the error bars count it; None without one.
     bound_is_full : whether the whole information matrix was inverted, not blocks with the rest sampled.
     deviance, n_pixels, n_parameters : of the final fit; the deviance per degree of freedom of counts is 1 only where
         they are not few.

@@ -40,6 +40,7 @@ def priors_of(
     unbiased_width: bool,
     positions: ArrayLike | None,
     centre: ArrayLike | None,
+    doubt: float,
     factor_sd: float,
     element_width_sd: float,
     device: str,
@@ -53,7 +54,10 @@ def priors_of(
     positions : standard deviation [Å] of the positions, broadcast to (n_atoms, 3); None for none.
     centre : (n_atoms, 3) [Å] what they are expected to be, NaN for an atom of which nothing is known; by default those
         of `model`.
+    doubt : as in `PositionPrior`.
     """
+    if not doubt > 0:
+        raise ConfigError(f"fit.prior_doubt={doubt}: expected a positive factor of the prior's standard deviation")
     if width is not None and not (width > 0 and width_sd > 0):
         raise ConfigError(f"fit.width_prior={width} ± {width_sd}: expected positive numbers, or null for no prior")
     place = None
@@ -70,7 +74,7 @@ def priors_of(
             raise InputError(f"fit: prior_positions have shape {expected.shape}, the atoms {shape}: give one per atom")
         precision = np.where(np.isfinite(expected).all(1, keepdims=True), np.broadcast_to(spread**-2.0, shape), 0.0)
         place = PositionPrior(
-            torch.tensor(np.nan_to_num(expected), device=device), torch.tensor(precision, device=device)
+            torch.tensor(np.nan_to_num(expected), device=device), torch.tensor(precision, device=device), doubt
         )
     core = None if width is None else WidthPrior(width, width_sd)
     return Priors(

@@ -32,8 +32,10 @@ def score_by_place(
     Returns
     -------
     Plain values: n_true, n_found, matched, missed, false, recovery, precision, rmsd_pm, rmsd_x_pm, rmsd_y_pm,
-    rmsd_z_pm, elongation (rms error along z over that along x: 1 without a missing wedge), and n_true, matched, missed,
-    false, recovery and rmsd_pm of each place behind ``inner_`` and ``surface_``. NaN where nothing was matched.
+    rmsd_z_pm, elongation (rms error along z over that along x: 1 without a missing wedge), variance (mean square error
+    along one axis in units of the error bar, 1 where the error bars of `found` are true), and n_true, matched, missed,
+    false, recovery, rmsd_pm and variance of each place behind ``inner_`` and ``surface_``. NaN where nothing was
+    matched, and for the variance of a model without covariance.
     """
     on_surface = np.asarray(surface, bool)
     if on_surface.shape != (len(truth),):
@@ -42,6 +44,7 @@ def score_by_place(
     moved = found.positions + np.array(scores["shift"])
     pairs = match(moved, truth.positions, radius)
     errors = moved[pairs[:, 0]] - truth.positions[pairs[:, 1]]
+    squares = _squares_in_sigmas(found, pairs[:, 0], errors)
     x, y, z = scores["rmsd_axes_pm"]
     result: dict[str, Any] = {
         "n_true": scores["n_gt"],
@@ -56,6 +59,7 @@ def score_by_place(
         "rmsd_y_pm": y,
         "rmsd_z_pm": z,
         "elongation": z / x if x > 0 else float("nan"),
+        "variance": _mean(squares),
     }
     false = np.setdiff1d(np.arange(len(found)), pairs[:, 0])
     owner = cKDTree(truth.positions).query(moved[false])[1] if len(false) else np.zeros(0, np.int64)
@@ -69,6 +73,7 @@ def score_by_place(
             f"{place}_false": int(mine[owner].sum()),
             f"{place}_recovery": matched / n_true if n_true else float("nan"),
             f"{place}_rmsd_pm": _rmsd_pm(errors[hit]),
+            f"{place}_variance": _mean(squares[hit]),
         }
     return result
 
@@ -76,3 +81,18 @@ def score_by_place(
 def _rmsd_pm(errors: NDArray[np.float64]) -> float:
     """Root mean square length [pm] of `errors` (n, 3) [Å]; NaN of none."""
     return float(PICOMETRES_PER_ANGSTROM * np.sqrt((errors**2).sum(1).mean())) if len(errors) else float("nan")
+
+
+def _squares_in_sigmas(
+    found: AtomicModel, atoms: NDArray[np.int64], errors: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """eᵀ C⁻¹ e / 3 of `errors` e (n, 3) [Å] of some `atoms`, C their covariance, (n,); NaN without covariance."""
+    if found.covariance is None or not len(atoms):
+        return np.full(len(atoms), np.nan)
+    scaled = np.linalg.solve(np.asarray(found.covariance)[atoms], errors[..., None])[..., 0]
+    return np.asarray((errors * scaled).sum(1) / 3)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Mean of `values` (n,); NaN of none."""
+    return float(values.mean()) if len(values) else float("nan")

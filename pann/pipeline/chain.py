@@ -152,7 +152,8 @@ def held_options(options: ChainOptions, model: AtomicModel, refined: bool) -> Ch
     """Options of the fit of the atoms `model`, which may come from the `refined` volume.
 
     The network knows lattices, the likelihood of a single atom does not: the atoms are held where the network saw them,
-    each by its own error bar, a prior that bright series overrule (unless `fit.position_prior` says otherwise). They
+    each by a share of its error bar, a prior that bright series overrule (unless `fit.position_prior` says otherwise);
+    in the error bars of the fit that prior counts as wide as it is, since the network knows the same counts. They
     are not tested one by one (unless `refiner.existence`), which would remove most light atoms beside heavy ones.
     """
     if not refined or options.refiner is None or options.fit is None:
@@ -160,13 +161,15 @@ def held_options(options: ChainOptions, model: AtomicModel, refined: bool) -> Ch
     prior, existence = options.fit["position_prior"], options.existence if options.refiner["existence"] else None
     if prior is None:
         prior = options.refiner["position_prior"]
+    doubt = options.fit["prior_doubt"]
     if prior == "network":
         sigmas = None
+        doubt = 1 / options.refiner["prior_scale"]
         if model.covariance is not None:
             sigmas = options.refiner["prior_scale"] * np.sqrt(np.diagonal(model.covariance, axis1=1, axis2=2))
         # tests add and remove atoms: one error for all of them
         prior = sigmas if sigmas is None or existence is None else np.sqrt((sigmas**2).mean(axis=0))
-    return replace(options, fit=options.fit | {"position_prior": prior}, existence=existence)
+    return replace(options, fit=options.fit | {"position_prior": prior, "prior_doubt": doubt}, existence=existence)
 
 
 def _tracing_options(options: ChainOptions) -> dict[str, Any]:

@@ -100,6 +100,22 @@ def test_a_true_prior_helps_as_much_as_the_posterior_says(covariance):
     assert rmsd_pm(result.model.positions, true) < rmsd_pm(start.positions, true)
 
 
+@pytest.mark.parametrize("covariance", ["full", "blocks"])
+def test_a_doubted_prior_draws_as_hard_and_vouches_for_less(bright, covariance):
+    """The error bars are those of a wider prior about the same positions."""
+    true, series = bright
+    options = {"fit_width": False, "covariance": covariance, "inflate": False} | QUIET
+    start = displaced(true, 0.02)
+    sure = fit(series, start, position_prior=0.01, **options)
+    doubted = fit(series, start, position_prior=0.01, prior_doubt=3.0, **options)
+    wide = fit(series, AtomicModel(sure.model.positions), position_prior=0.03, **options)
+    np.testing.assert_array_equal(doubted.model.positions, sure.model.positions)
+    assert doubted.bound_pm == sure.bound_pm
+    assert doubted.posterior_pm == pytest.approx(wide.posterior_pm, rel=0.01)
+    assert doubted.posterior_pm > 1.2 * sure.posterior_pm
+    np.testing.assert_allclose(doubted.position_precision, sure.position_precision / 9)
+
+
 def test_an_axis_may_be_known_better_and_an_atom_not_at_all(bright):
     true, series = bright
     start = displaced(true, 0.1)
@@ -124,7 +140,9 @@ def test_only_what_the_images_say_is_widened():
     np.testing.assert_allclose(widened(np.linalg.inv(images), 2.0), 2 * np.linalg.inv(images))
 
 
-@pytest.mark.parametrize("option", [{"position_prior": 0.0}, {"position_prior": [0.1, 0.2]}, {"width_prior": -1.0}])
+@pytest.mark.parametrize(
+    "option", [{"position_prior": 0.0}, {"position_prior": [0.1, 0.2]}, {"width_prior": -1.0}, {"prior_doubt": 0.0}]
+)
 def test_impossible_priors_are_refused(bright, option):
     true, series = bright
     with pytest.raises(ConfigError, match="prior"):

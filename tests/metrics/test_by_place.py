@@ -84,3 +84,19 @@ def test_nothing_found_is_everything_missed(truth: AtomicModel, surface: np.ndar
 def test_the_surface_must_be_that_of_the_truth(truth: AtomicModel) -> None:
     with pytest.raises(InputError, match="surface has shape"):
         score_by_place(truth, truth, np.zeros(3, bool))
+
+
+def test_the_variance_is_one_where_the_error_bars_are_those_of_the_errors(
+    truth: AtomicModel, surface: np.ndarray
+) -> None:
+    sigmas = np.where(surface, 0.12, 0.05)[:, None] * [1.0, 0.8, 1.5]
+    errors = np.random.default_rng(5).normal(size=sigmas.shape) * sigmas
+    found = AtomicModel(truth.positions + errors, covariance=sigmas[:, :, None] ** 2 * np.eye(3))
+    order = np.random.default_rng(6).permutation(len(truth))
+    scores = score_by_place(found.select(order), truth, surface, centre=False)
+    assert scores["variance"] == pytest.approx((errors**2 / sigmas**2).mean(), rel=0.02)  # the mean shift is taken off
+    assert scores["inner_variance"] == pytest.approx(1, abs=0.35)
+    assert scores["surface_variance"] == pytest.approx(1, abs=0.25)
+    doubled = found.replace(covariance=4 * np.asarray(found.covariance))
+    assert score_by_place(doubled, truth, surface, centre=False)["variance"] == pytest.approx(scores["variance"] / 4)
+    assert math.isnan(score_by_place(truth, truth, surface)["variance"])

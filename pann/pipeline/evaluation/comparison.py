@@ -21,10 +21,10 @@ from pann.pipeline.prepare import Stages, prepare
 
 STAGES = ("trace", "fit")
 NOTHING = AtomicModel(np.zeros((0, 3)), name="nothing found")
-PLACE_COLUMNS = ("n_true", "matched", "missed", "false", "recovery", "rmsd_pm")
+PLACE_COLUMNS = ("n_true", "matched", "missed", "false", "recovery", "rmsd_pm", "variance")
 SCORE_COLUMNS = (
     *("n_true", "n_found", "matched", "missed", "false", "recovery", "precision"),
-    *("rmsd_pm", "rmsd_x_pm", "rmsd_y_pm", "rmsd_z_pm", "elongation"),
+    *("rmsd_pm", "rmsd_x_pm", "rmsd_y_pm", "rmsd_z_pm", "elongation", "variance"),
     *(f"{place}_{name}" for place in ("inner", "surface") for name in PLACE_COLUMNS),
 )
 KEY = ("series", "every", "limit_deg", "dose", "seed", "arm", "settings", "stage")

@@ -24,6 +24,7 @@ HEAD = (
     "bound [pm]",
     "z / x",
     "bound z / x",
+    "variance (inner, surface)",
     "images refuse",
 )
 RATIOS = ("wrong, ratio", "inner", "surface", "RMSD, ratio")
@@ -39,6 +40,7 @@ class Pooled:
     recovery, precision : shares.
     rmsd_pm : of all matched atoms.
     elongation : rms error along z over that along x, of all matched atoms.
+    variance : mean square error in units of the error bar; of all, inner and surface atoms; NaN without error bars.
     bound_pm, bound_elongation : the same for the Cramér-Rao bounds of all true atoms.
     refused : cases in which the images would have chosen the first volume; None where it was not asked.
     """
@@ -50,6 +52,7 @@ class Pooled:
     precision: float
     rmsd_pm: float
     elongation: float
+    variance: tuple[float, float, float]
     bound_pm: float
     bound_elongation: float
     refused: int | None
@@ -71,6 +74,7 @@ class Pooled:
             precision=_ratio(total["matched"], total["n_found"]),
             rmsd_pm=_rms(rows, "rmsd_pm", "matched"),
             elongation=_ratio(_rms(rows, "rmsd_z_pm", "matched"), _rms(rows, "rmsd_x_pm", "matched")),
+            variance=(_mean(rows, ""), _mean(rows, "inner_"), _mean(rows, "surface_")),
             bound_pm=_rms(rows, "bound_pm", "n_true"),
             bound_elongation=_ratio(_rms(rows, "bound_z_pm", "n_true"), _rms(rows, "bound_x_pm", "n_true")),
             refused=asked.count("raw") if asked else None,
@@ -103,7 +107,8 @@ LEGEND = (
     "Wrong: missed and false atoms per 100 true ones, of all, of inner and of surface atoms. RMSD of the matched atoms "
     "(within 1.0 Å unless said otherwise) beside the Cramér-Rao bound of the whole truth. It counts weak atoms that "
     "no chain finds: where many are missed the RMSD may lie below it. z / x: rms error along the beam over that across "
-    "it. Images refuse: cases in which `refiner.choose=likelihood` would have kept the first volume. Ratios are to the "
+    "it. Variance: mean square error along an axis in units of the atom's error bar, 1 where error bars are true. "
+    "Images refuse: cases in which `refiner.choose=likelihood` would have kept the first volume. Ratios are to the "
     "network-free chain on the same counts: below 1 the refiner is better."
 )
 
@@ -138,6 +143,8 @@ def _cells(pooled: Pooled) -> list[str]:
     numbers += [f"{100 * pooled.recovery:.1f}", f"{100 * pooled.precision:.1f}"]
     numbers += [f"{pooled.rmsd_pm:.1f}", f"{pooled.bound_pm:.1f}"]
     numbers += [f"{pooled.elongation:.2f}", f"{pooled.bound_elongation:.2f}"]
+    everywhere, inner, surface = (f"{value:.2f}" for value in pooled.variance)
+    numbers.append("-" if math.isnan(pooled.variance[0]) else f"{everywhere} ({inner}, {surface})")
     refused = "-" if pooled.refused is None else str(pooled.refused)
     return [str(pooled.cases), str(pooled.atoms), *numbers, refused]
 
@@ -152,6 +159,13 @@ def _rms(rows: Sequence[Row], name: str, weight: str) -> float:
     weights = [float(row[weight]) for row in rows]
     squares = sum(w * float(row[name]) ** 2 for w, row in zip(weights, rows, strict=True) if w > 0)
     return math.sqrt(_ratio(squares, sum(weights)))
+
+
+def _mean(rows: Sequence[Row], place: str) -> float:
+    """Mean of the variance of a place over its matched atoms; rows without any hold NaN there."""
+    weights = [float(row[f"{place}matched"]) for row in rows]
+    values = [float(row[f"{place}variance"]) for row in rows]
+    return _ratio(sum(w * value for w, value in zip(weights, values, strict=True) if w > 0), sum(weights))
 
 
 def _ratio(above: float, below: float) -> float:
