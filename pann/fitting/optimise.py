@@ -82,7 +82,8 @@ class Minimum:
     expansion : the image model at the final state.
     problem : with the final estimate of the noise.
     objective : half the deviance plus the penalty.
-    gradient_norm : root mean square of the remaining step in standard errors, √(gᵀ M⁻¹ g / n).
+    gradient_norm : root mean square of the remaining step in standard errors, √(gᵀ M⁻¹ g / n), over the parameters of
+        atoms or over those that atoms share, whichever is more: a few shared ones must not hide among many atoms.
     iterations : Gauss-Newton steps taken.
     converged : whether the gradient norm fell below the tolerance.
     seen : (n_atoms,) whether any image shows the atom.
@@ -117,7 +118,7 @@ def minimise(
     Parameters
     ----------
     guard : limits of the parameters.
-    tolerance : stop when √(gᵀ M⁻¹ g / n), the remaining step per parameter in units of its standard error, is below.
+    tolerance : stop when the gradient norm of `Minimum` is below.
     max_iterations : most Gauss-Newton steps.
     label : name of the progress bar.
     on_step : called with iteration, objective and gradient norm before each step.
@@ -141,7 +142,7 @@ def minimise(
                 layout.split(gradient)["width"] -= problem.freedom
             constraint = Constraint(layout, expansion.rotations, guard.free(layout, expansion.state, gradient, seen))
             slope = constraint(gradient)
-            norm = sqrt(max(float(slope @ preconditioner.solve(slope)), 0.0) / max(float(constraint.free.sum()), 1.0))
+            norm = _remaining(slope * preconditioner.solve(slope), constraint.free, preconditioner.first_shared)
             if on_step is not None:
                 on_step(iteration, value, norm)
             converged = norm <= tolerance
@@ -168,6 +169,13 @@ def minimise(
                 value = problem.objective(expansion)
             bar.advance(1, f"{_fit_quality(problem, value)}, gradient {norm:.2g} σ")
     return Minimum(expansion, problem, value, norm, iteration, converged, seen)
+
+
+def _remaining(squares: Tensor, free: Tensor, first_shared: int) -> float:
+    """Gradient norm from the `squares` of the remaining steps in standard errors (n_parameters,), of those `free`."""
+    groups = slice(None, first_shared), slice(first_shared, None)
+    means = [float(squares[group].sum()) / max(float(free[group].sum()), 1.0) for group in groups]
+    return sqrt(max(*means, 0.0))
 
 
 def _fit_quality(problem: Problem, value: float) -> str:
