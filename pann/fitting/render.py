@@ -19,8 +19,9 @@ from pann.fitting.tiles import Chunk, Tiling, build_tiling
 
 CUTOFF = 4.5
 """Half width of the rendered square in units of sigma: the profile is 4e-5 of its peak there."""
-CACHE_ELEMENTS = 48_000_000
-"""Profile values that may be kept between calls (192 MB in float32); larger fits compute them again."""
+CACHE_ELEMENTS = 300_000_000
+"""Profile values that may be kept between calls (1.2 GB in float32, twice while a step is tried): 20,000 atoms in 60
+images have 105 million. Larger fits compute them again, which makes a pass three times as slow or more."""
 NEGLIGIBLE = 1e-12
 """Smaller values of a profile are set to zero: products of denormal numbers are many times slower on some CPUs."""
 FAR_AWAY = -1.0e3
@@ -39,14 +40,27 @@ class Profiles:
 
     Attributes
     ----------
-    offset_x, offset_y : (g, m, width) pixel centre minus atom centre [pixels].
-    x, y : (g, m, width) Gaussian at these offsets.
+    centre : (g, m, 2) of the atoms in their tiles [pixels].
+    x, y : (g, m, width) Gaussian at the offsets.
     """
 
-    offset_x: Tensor
-    offset_y: Tensor
+    centre: Tensor
     x: Tensor
     y: Tensor
+
+    @property
+    def offset_x(self) -> Tensor:
+        """Pixel centre minus atom centre (g, m, width) [pixels]; cheaper to compute again than to keep."""
+        return self._offset(0)
+
+    @property
+    def offset_y(self) -> Tensor:
+        """As `offset_x`."""
+        return self._offset(1)
+
+    def _offset(self, axis: int) -> Tensor:
+        pixel = torch.arange(self.x.shape[-1], dtype=self.x.dtype, device=self.x.device)
+        return pixel - self.centre[..., axis, None]
 
 
 class Renderer:
@@ -81,7 +95,7 @@ class Renderer:
         filler = centres.new_full((1, 2), FAR_AWAY)
         self._centres = torch.cat([centres.reshape(-1, 2), filler])
         self._variances = torch.cat([self.variance.repeat(self.n_tilts), self.variance.new_ones(1)])
-        stored = 4 * sum(chunk.sites.numel() for chunk in self.tiling.chunks) * self.tiling.width
+        stored = 2 * sum(chunk.sites.numel() for chunk in self.tiling.chunks) * self.tiling.width
         self._cache: list[Profiles] | None = None
         if cache and stored <= CACHE_ELEMENTS:
             self._cache = [self.profiles(chunk) for chunk in self.tiling.chunks]
@@ -98,8 +112,8 @@ class Renderer:
         # the difference of large numbers is taken in float64
         local = (self._centres[chunk.sites] - origin[:, None]).to(self.dtype)
         pixel = torch.arange(tiling.width, dtype=self.dtype, device=local.device)
-        offset_x, offset_y = pixel - local[..., :1], pixel - local[..., 1:]
-        return Profiles(offset_x, offset_y, gaussian_profile(offset_x, variance), gaussian_profile(offset_y, variance))
+        along_x, along_y = (gaussian_profile(pixel - local[..., axis, None], variance) for axis in (0, 1))
+        return Profiles(local, along_x, along_y)
 
     def chunks(self) -> Iterator[tuple[Chunk, Profiles]]:
         """Every chunk with its profiles."""
@@ -148,11 +162,12 @@ class Renderer:
             change = change - 2 * self.listed(amplitude * widen)
         for chunk, p in self.chunks():
             sites = chunk.sites
-            along_x, along_y = shift_x[sites][..., None] * p.offset_x, shift_y[sites][..., None] * p.offset_y
+            offset_x, offset_y = p.offset_x, p.offset_y
+            along_x, along_y = shift_x[sites][..., None] * offset_x, shift_y[sites][..., None] * offset_y
             if widen is not None:
                 wider = spread[sites][..., None]
-                along_x = along_x + wider * p.offset_x**2
-                along_y = along_y + wider * p.offset_y**2
+                along_x = along_x + wider * offset_x**2
+                along_y = along_y + wider * offset_y**2
             left = torch.cat([(along_x + change[sites][..., None]) * p.x, p.x], dim=1)
             right = torch.cat([p.y, along_y * p.y], dim=1)
             tiles[chunk.tiles] = torch.bmm(left.transpose(1, 2), right)
@@ -173,11 +188,12 @@ class Renderer:
             tile = tiles[chunk.tiles]
             seen_x = torch.bmm(p.y, tile.transpose(1, 2)) * p.x
             seen_y = torch.bmm(p.x, tile) * p.y
-            weighted_x = seen_x * p.offset_x
-            weighted_y = seen_y * p.offset_y
+            offset_x, offset_y = p.offset_x, p.offset_y
+            weighted_x = seen_x * offset_x
+            weighted_y = seen_y * offset_y
             moments = [seen_x.sum(-1), weighted_x.sum(-1), weighted_y.sum(-1)]
             if with_width:
-                moments.append((weighted_x * p.offset_x).sum(-1) + (weighted_y * p.offset_y).sum(-1))
+                moments.append((weighted_x * offset_x).sum(-1) + (weighted_y * offset_y).sum(-1))
             else:
                 moments.append(torch.zeros_like(moments[0]))
             sums.index_add_(0, chunk.sites.reshape(-1), torch.stack(moments, -1).reshape(-1, 4).double())
@@ -227,13 +243,14 @@ def _moments(p: Profiles, by_p: Tensor, q: Profiles, by_q: Tensor, tile: Tensor)
     The inverse variances of the two profiles are `by_p` and `by_q`, (g, m).
     """
     x, y = p.x * q.x, p.y * q.y
-    both_x, both_y = p.offset_x * x, p.offset_y * y
+    offset_x, offset_y = p.offset_x, p.offset_y
+    both_x, both_y = offset_x * x, offset_y * y
     plain = torch.bmm(y, tile)
     sloped = torch.bmm(both_y, tile)
-    curved = torch.bmm(both_y * p.offset_y, tile)
+    curved = torch.bmm(both_y * offset_y, tile)
     mean = (by_p + by_q) / 2
     entries = [
-        (by_p * by_q) * (both_x * p.offset_x * plain).sum(-1),
+        (by_p * by_q) * (both_x * offset_x * plain).sum(-1),
         (by_p * by_q) * (both_x * sloped).sum(-1),
         (by_p * by_q) * (x * curved).sum(-1),
         mean * (both_x * plain).sum(-1),
