@@ -1,10 +1,13 @@
 """Make the images of the realism test set: the particles in data/test_series by frozen-phonon PRISM, without noise.
 
 python scripts/make_test_series.py [--only NAME ...] [--folder data/test_series] [--cache data/cache/test_series]
+python scripts/make_test_series.py --models FOLDER --folder out/published
 
-Networks are tested on it and never trained on it. A projection takes 15 to 100 s on one core, the whole set about two
-hours. Images are kept one by one in the cache folder, so an interrupted run continues where it stopped; a series is
-written when its last image is there, and one that is there already is left alone.
+With --models the particles are cut from published atomic models in that folder (`PUBLISHED` names the files).
+
+Networks are tested on these series and never trained on them. A projection takes 15 to 100 s on one core, the whole
+set some two and a half hours. Images are kept one by one in the cache folder, so an interrupted run continues where it
+stopped; a series is written when its last image is there, and one that is there already is left alone.
 """
 
 import argparse
@@ -17,11 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from pann.core import AtomicModel, PannError, TiltSeries
-from pann.io import read_atoms, write_tilt_series
+from pann.io import read_atoms, write_atoms, write_tilt_series
 from pann.simulation.imaging.prism import PrismTier
 from pann.simulation.imaging.resumable import resumable_fractions
 from pann.simulation.imaging.views import Views
 from pann.simulation.microscope import Microscope
+from pann.simulation.structures.disorder import keep_apart
 from pann.simulation.tilts import evenly_spaced
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,7 +60,38 @@ ENTRIES = {
     "nipdpt_bicrystal": Entry(65, 21, 0.41),
     "pbs_dot": Entry(50, 17, 0.38),
     "copdpt_large": Entry(65, 21, 0.41),
+    "feni_octahedron": Entry(65, 21, 0.41),
 }
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The `n_atoms` atoms of the model in `file` nearest to a point on the x axis, `beyond` times its radius out."""
+
+    file: str
+    n_atoms: int
+    beyond: float
+    entry: Entry = Entry(65, 21, 0.41)
+
+
+PUBLISHED = {
+    "nipdpt_mea1": Cut("mhea_MEA1.xyz", 280, 0.6),
+    "pdpt_coreshell": Cut("pdpt_coreshell_EPB.xyz", 280, 0.5),  # core and shell
+    "sigesn_glass": Cut("gt_aSiGeSn.xyz", 220, 0.8),
+}
+"""Pieces of published models, as small as PRISM can afford: the surface of each is partly the cut's."""
+
+
+def cut_truth(name: str, models: Path) -> AtomicModel:
+    """The piece `name` of its published model, about its own centre of mass [Å], without pairs below 1.5 Å."""
+    cut = PUBLISHED[name]
+    model = read_atoms(models / cut.file)
+    model = model.select(np.flatnonzero(keep_apart(model.positions)))
+    reach = np.linalg.norm(model.positions, axis=1)
+    centre = np.array([cut.beyond * np.percentile(reach, 99), 0.0, 0.0])
+    nearest = np.argsort(np.linalg.norm(model.positions - centre, axis=1), kind="stable")[: cut.n_atoms]
+    piece = model.select(nearest)
+    return piece.replace(positions=piece.positions - piece.positions.mean(0), name=name)
 
 
 def views_of(entry: Entry, model: AtomicModel) -> Views:
@@ -75,7 +110,7 @@ def image_folder(base: Path, model: AtomicModel, views: Views, facts: dict) -> P
 
 def write_series(name: str, folder: Path, cache: Path) -> None:
     """Compute what is missing of series `name` and write it."""
-    entry = ENTRIES[name]
+    entry = ENTRIES[name] if name in ENTRIES else PUBLISHED[name].entry
     model = read_atoms(folder / f"{name}_truth.xyz").replace(name=name)
     views = views_of(entry, model)
     tier = PrismTier(sampling=entry.microscope.sampling_limit, thermal_sigma=THERMAL_SIGMA, potential="abtem")
@@ -96,12 +131,16 @@ def write_series(name: str, folder: Path, cache: Path) -> None:
 def main() -> int:
     """Parse the command line and write the series that are missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=list(ENTRIES), default=list(ENTRIES))
+    parser.add_argument("--only", nargs="+", choices=[*ENTRIES, *PUBLISHED], default=[])
+    parser.add_argument("--models", type=Path, help="folder of published models to cut particles from")
     parser.add_argument("--folder", type=Path, default=ROOT / "data" / "test_series")
     parser.add_argument("--cache", type=Path, default=ROOT / "data" / "cache" / "test_series")
     arguments = parser.parse_args()
     try:
-        for name in arguments.only:
+        every = list(ENTRIES if arguments.models is None else PUBLISHED)
+        for name in arguments.only or every:
+            if arguments.models is not None:
+                write_atoms(arguments.folder / f"{name}_truth.xyz", cut_truth(name, arguments.models))
             if not (arguments.folder / f"{name}.h5").is_file():
                 write_series(name, arguments.folder, arguments.cache)
     except PannError as error:
