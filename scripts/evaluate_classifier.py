@@ -36,6 +36,7 @@ HELP = {
     "seeds": "of the noise",
     "chain": "further options of infer.py",
     "reject": "probability of being no atom from which a peak is removed",
+    "loosen": "share of the refiner's threshold at which atoms are traced",
     "radius": "of matching [Å]",
     "threads": "CPU threads; null: all cores",
     "output": "folder of rows.csv and tables.md",
@@ -54,6 +55,7 @@ class Options:
     seeds: list[int] = field(default_factory=lambda: [0])
     chain: list[str] = field(default_factory=list)
     reject: float = 0.5
+    loosen: float = 1.0
     radius: float = 1.0
     threads: int | None = None
     output: str = "out/evaluate_classifier"
@@ -74,6 +76,7 @@ def evaluate(options: Options) -> str:
 
     def settings(elements: Sequence[str]) -> ChainOptions:
         chosen = arm.options(elements)
+        chosen = replace(chosen, classifier={"method": "network", "reject": options.reject, "loosen": options.loosen})
         # an arm keeps the refined atoms whatever the images say; here the chain decides, as it does for a user
         return chosen if chosen.refiner is None else replace(chosen, refiner=chosen.refiner | {"choose": "likelihood"})
 

@@ -16,7 +16,7 @@ from pann.pipeline.clock import Clock
 from pann.pipeline.fitting import FittedAtoms, fit_atoms
 from pann.pipeline.options import ChainOptions
 from pann.pipeline.prepare import Stages
-from pann.refiner import Refined, trace_refined
+from pann.refiner import Refined, refined_threshold, trace_refined
 from pann.tomography import Reconstruction, align, reconstruct_details
 from pann.tracing import trace
 
@@ -108,6 +108,9 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
             )
         chosen = verdict.chosen
     model = traced[chosen]
+    if chosen == "refined" and refined is not None and (share := loosened(options)) < 1:
+        looser = tracing | {"smoothing": smoothing, "threshold": share * refined_threshold(refined.presence)}
+        model = trace_refined(refined, **looser)
     if classify is not None:
         with clock.step("classify", f"{len(model)} atoms"):
             used = refined if chosen == "refined" else None
@@ -181,6 +184,14 @@ def _tracing_options(options: ChainOptions) -> dict[str, Any]:
         powers = scattering_powers(options.elements) if options.elements else np.ones(1)
         settings["least_share"] = WEAKEST_PEAK * float(np.min(powers) / np.max(powers)) if options.elements else 0.0
     return settings
+
+
+def loosened(options: ChainOptions) -> float:
+    """Share of the refiner's threshold at which atoms are traced that the classifier may reject again; 1 without it."""
+    rejects = options.classifier is not None and options.classifier.get("reject") is not None
+    if not (rejects and options.elements and options.classifier and options.tracing["threshold"] == "auto"):
+        return 1.0
+    return float(options.classifier["loosen"])
 
 
 def _outside_training(series: TiltSeries, options: ChainOptions) -> str | None:

@@ -70,6 +70,8 @@ def _classifier(options: ChainOptions) -> Classify | None:
         return None
     settings = dict(options.classifier)
     method = settings.pop("method")
+    if not 0 < (share := settings.pop("loosen", 1.0)) <= 1:
+        raise ConfigError(f"classifier.loosen is {share}: expected a share of the refiner's threshold in (0, 1]")
     _one_of("classifier.method", method, "network", *CLASSICAL)
     if method == "network":
         if options.classifier_path is None:

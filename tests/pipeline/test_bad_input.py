@@ -47,6 +47,7 @@ ANGLES = "angles=[" + ",".join(str(angle) for angle in range(-70, 71, 10)) + "]"
         (["classifier=oracle"], ["oracle", "kmeans"]),
         (["pixelsize=0.3"], ["pixelsize", "pixel_size"]),
         (["refiner.choose=luck"], ["luck", "likelihood"]),
+        (["classifier.loosen=1.5"], ["loosen", "1.5"]),
         (["angles=[1,2,3]"], ["3 angles", "15 images"]),
         (["device=abacus"], ["abacus"]),
         (["truth=nowhere.xyz"], ["nowhere.xyz"]),

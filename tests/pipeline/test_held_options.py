@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pann.core import AtomicModel
-from pann.pipeline.chain import held_options
+from pann.pipeline.chain import held_options, loosened
 from pann.pipeline.evaluation import Arm
 from pann.pipeline.options import ChainOptions
 
@@ -34,3 +34,19 @@ def test_atoms_of_the_first_volume_and_a_prior_of_the_user_stay_as_they_are() ->
     held = held_options(options("fit.position_prior=0.1"), refined_model(), refined=True)
     assert held.fit is not None
     assert (held.fit["position_prior"], held.fit["prior_doubt"]) == (pytest.approx(0.1), 1)
+
+
+@pytest.mark.parametrize(
+    ("classifier", "words", "expected"),
+    [
+        ({"method": "network", "reject": 0.5, "loosen": 0.6}, (), 0.6),
+        ({"method": "network", "reject": None, "loosen": 0.6}, (), 1.0),
+        ({"method": "network", "reject": 0.5, "loosen": 0.6}, ("tracing.threshold=0.4",), 1.0),
+        ({"method": "scattering"}, (), 1.0),
+        (None, (), 1.0),
+    ],
+)
+def test_atoms_are_traced_loosely_only_for_a_classifier_that_rejects(
+    classifier: dict | None, words: tuple[str, ...], expected: float
+) -> None:
+    assert loosened(replace(options(*words), classifier=classifier)) == expected

@@ -108,7 +108,9 @@ def compare_elements(
 
 def settings_digest(options: ChainOptions) -> str:
     """Names what the traced atoms depend on: options of the chain, and the content of the refiner's weights."""
-    plain = [options.reconstruction, options.refiner, options.tracing]
+    plain: list[Any] = [options.reconstruction, options.refiner, options.tracing]
+    if (options.classifier or {}).get("loosen", 1) != 1:
+        plain.append(options.classifier)
     weights = b"" if options.refiner_path is None else options.refiner_path.read_bytes()
     return sha256(repr(plain).encode() + weights).hexdigest()[:_DIGEST_LENGTH]
 
@@ -131,7 +133,9 @@ def trace_case(case: Case, options: ChainOptions) -> Traced:
         kept.append(Traced(evidence, model))
         return model
 
-    run_chain(case.series, replace(prepare(replace(options, classifier=None, fit=None)), classify=keep))
+    stages = prepare(replace(options, classifier=None, fit=None))
+    # the chain reads in its options how loosely to trace for a classifier, whose place is taken here
+    run_chain(case.series, replace(stages, options=replace(options, fit=None), classify=keep))
     if not kept:
         raise InputError(f"{case.series.name}: no atom was traced")
     return kept[0]
