@@ -36,7 +36,7 @@ HELP = {
     "seeds": "of the noise",
     "chain": "further options of infer.py",
     "reject": "probability of being no atom from which a peak is removed",
-    "loosen": "share of the refiner's threshold at which atoms are traced",
+    "loosen": "share of the refiner's threshold at which atoms are traced, as classifier.loosen",
     "radius": "of matching [Å]",
     "threads": "CPU threads; null: all cores",
     "output": "folder of rows.csv and tables.md",
@@ -55,7 +55,7 @@ class Options:
     seeds: list[int] = field(default_factory=lambda: [0])
     chain: list[str] = field(default_factory=list)
     reject: float = 0.5
-    loosen: float = 1.0
+    loosen: float = 0.6
     radius: float = 1.0
     threads: int | None = None
     output: str = "out/evaluate_classifier"
