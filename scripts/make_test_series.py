@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pann.core import AtomicModel, PannError, TiltSeries
+from pann.core import AtomicModel, TiltSeries
 from pann.io import read_atoms, write_atoms, write_tilt_series
 from pann.simulation.imaging.prism import PrismTier
 from pann.simulation.imaging.resumable import resumable_fractions
@@ -27,6 +27,7 @@ from pann.simulation.imaging.views import Views
 from pann.simulation.microscope import Microscope
 from pann.simulation.structures.disorder import keep_apart
 from pann.simulation.tilts import evenly_spaced
+from pann.training.words import exit_status
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 2611
@@ -136,17 +137,16 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=ROOT / "data" / "test_series")
     parser.add_argument("--cache", type=Path, default=ROOT / "data" / "cache" / "test_series")
     arguments = parser.parse_args()
-    try:
-        every = list(ENTRIES if arguments.models is None else PUBLISHED)
+    every = list(ENTRIES if arguments.models is None else PUBLISHED)
+
+    def write() -> None:
         for name in arguments.only or every:
-            if arguments.models is not None:
+            if arguments.models is not None and name in PUBLISHED:
                 write_atoms(arguments.folder / f"{name}_truth.xyz", cut_truth(name, arguments.models))
             if not (arguments.folder / f"{name}.h5").is_file():
                 write_series(name, arguments.folder, arguments.cache)
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(write)
 
 
 if __name__ == "__main__":
