@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 from omegaconf import MISSING
 
-from pann.core import AtomicModel, ConfigError, PannError
+from pann.core import AtomicModel, ConfigError
 from pann.core.files import atomic_path
 from pann.io import read_atoms
 from pann.metrics import score, transform_axes
-from pann.training.words import options_from_words
+from pann.training.words import run_words
 
-USER_ERROR = 2
 HELP = {
     "model": "file of the atoms to score (any that pann.io reads)",
     "truth": "file of the true atoms",
@@ -54,14 +53,6 @@ class Options:
     inside: Any = None
     margin: float | None = None
     output: str | None = None
-
-
-def parse(arguments: list[str]) -> Options:
-    """Options from `key=value` words; raises ConfigError where they make no sense."""
-    options = options_from_words(Options, arguments, HELP)
-    if options.output is not None and Path(options.output).is_dir():
-        raise ConfigError(f"output={options.output} is a folder: name a file in it")
-    return options
 
 
 def evaluate(options: Options) -> dict[str, Any]:
@@ -126,23 +117,21 @@ def as_json(value: Any) -> Any:
     return {key: as_json(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
+def report(options: Options) -> str:
+    """The table and, as the last line, the scores as JSON, which also go to `options.output`."""
+    if options.output is not None and Path(options.output).is_dir():
+        raise ConfigError(f"output={options.output} is a folder: name a file in it")
+    scores = evaluate(options)
+    line = json.dumps(as_json(scores))
+    if options.output is not None:
+        with atomic_path(Path(options.output)) as temporary:
+            temporary.write_text(line + "\n")
+    return f"{table(scores)}\n{line}"
+
+
 def main(arguments: list[str]) -> int:
-    """Print the table and, as the last line, the scores as JSON; returns the exit status."""
-    if {"-h", "--help"} & set(arguments):
-        print(__doc__ + "\n" + "\n".join(f"  {key + '=':<12}{text}" for key, text in HELP.items()))
-        return 0
-    try:
-        options = parse(arguments)
-        scores = evaluate(options)
-        line = json.dumps(as_json(scores))
-        if options.output is not None:
-            with atomic_path(Path(options.output)) as temporary:
-                temporary.write_text(line + "\n")
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    print(f"{table(scores)}\n{line}")
-    return 0
+    """Print the scores; returns the exit status."""
+    return run_words(report, Options, arguments, HELP, str(__doc__))
 
 
 if __name__ == "__main__":

@@ -188,10 +188,10 @@ def _tracing_options(options: ChainOptions) -> dict[str, Any]:
 
 def loosened(options: ChainOptions) -> float:
     """Share of the refiner's threshold at which atoms are traced that the classifier may reject again; 1 without it."""
-    rejects = options.classifier is not None and options.classifier.get("reject") is not None
-    if not (rejects and options.elements and options.classifier and options.tracing["threshold"] == "auto"):
+    classifier = options.classifier or {}
+    if not options.elements or classifier.get("reject") is None or options.tracing["threshold"] != "auto":
         return 1.0
-    return float(options.classifier["loosen"])
+    return float(classifier["loosen"])
 
 
 def _outside_training(series: TiltSeries, options: ChainOptions) -> str | None:
