@@ -31,7 +31,12 @@ class Preconditioner:
         slopes = SharedSlopes.of(expansion)
         self.first_shared = self.layout.n_parameters - slopes.n_parameters
         self.shared = slopes.information(inverse_variance) + torch.diag(prior_precision[self.first_shared :])
-        self.shared_inverse = symmetric_inverse(self.shared) if slopes.n_parameters else self.shared
+        self.shared_inverse = symmetric_inverse(self.shared)
+
+    def hold(self, constraint: "Constraint") -> None:
+        """Invert within `constraint`: along a gauge the information is rounding alone, which an inverse blows up."""
+        within = constraint.of_shared(len(self.shared))
+        self.shared_inverse = symmetric_inverse(within @ self.shared @ within.T)
 
     def _apply(self, blocks: Tensor, shared: Tensor, vector: Tensor) -> Tensor:
         n = self.layout.n_atoms
@@ -171,6 +176,15 @@ class Constraint:
         if self.layout.turns:
             parts["turns"].copy_(gauge_free(parts["turns"], self._rotations))
         return projected
+
+    def of_shared(self, n: int) -> Tensor:
+        """What it does to the last `n` parameters, (n, n)."""
+        columns = []
+        for k in range(n):
+            unit = torch.zeros_like(self.free)
+            unit[len(unit) - n + k] = 1
+            columns.append(self(unit)[len(unit) - n :])
+        return torch.stack(columns, 1) if columns else self.free.new_zeros(0, 0)
 
 
 def conjugate_gradients(

@@ -16,8 +16,9 @@ from pann.fitting.newton import Constraint, Preconditioner, conjugate_gradients
 from pann.fitting.parameters import State
 from pann.fitting.priors import Priors
 
-FORCING = 0.1
-"""Relative accuracy of each Gauss-Newton step: tighter costs products, looser costs steps."""
+FORCING, FAR_FORCING, FAR = 0.1, 0.3, 3.0
+"""Relative accuracy of each Gauss-Newton step: tighter costs products, looser costs steps. While the gradient norm is
+more than `FAR`, the quadratic model itself is no better than `FAR_FORCING`: half the products, no more steps."""
 MAX_PRODUCTS = 25
 START_ERROR = 0.5
 """What is known of a position before any image is looked at [Å]: an error of the tracing that the fit should mend."""
@@ -141,6 +142,7 @@ def minimise(
                 value = problem.objective(expansion)
                 layout.split(gradient)["width"] -= problem.freedom
             constraint = Constraint(layout, expansion.rotations, guard.free(layout, expansion.state, gradient, seen))
+            preconditioner.hold(constraint)
             slope = constraint(gradient)
             norm = _remaining(slope * preconditioner.solve(slope), constraint.free, preconditioner.first_shared)
             if on_step is not None:
@@ -148,8 +150,9 @@ def minimise(
             converged = norm <= tolerance
             if converged or iteration >= max_iterations:
                 break
+            forcing = FAR_FORCING if norm > FAR else FORCING
             step = conjugate_gradients(
-                expansion, weights, gradient, preconditioner, precision, constraint, damping, FORCING, MAX_PRODUCTS
+                expansion, weights, gradient, preconditioner, precision, constraint, damping, forcing, MAX_PRODUCTS
             )
             trial = model.at(guard.confine(expansion.state, layout.move(expansion.state, guard.shorten(layout, step))))
             trial_value = problem.objective(trial)

@@ -24,14 +24,16 @@ CACHE_ELEMENTS = 300_000_000
 images have 105 million. Larger fits compute them again, which makes a pass three times as slow or more."""
 NEGLIGIBLE = 1e-12
 """Smaller values of a profile are set to zero: products of denormal numbers are many times slower on some CPUs."""
+LEAST_EXPONENT = -80.0
+"""What lies below counts as this, so that no exponential is denormal in float32: those are seven times slower."""
 FAR_AWAY = -1.0e3
 """Position [pixels] of the filler atom, whose profile is exactly zero in every tile."""
 
 
 def gaussian_profile(distance: Tensor, variance: Tensor) -> Tensor:
     """One-dimensional Gaussian of unit sum and `variance` [pixels²] at `distance` [pixels] from its centre."""
-    values = torch.exp(distance * distance * (-0.5 / variance)) * (2 * pi * variance).rsqrt()
-    return torch.nn.functional.threshold(values, NEGLIGIBLE, 0.0)
+    exponent = distance.square().mul_(-0.5 / variance).clamp_(min=LEAST_EXPONENT)
+    return torch.nn.functional.threshold(exponent.exp_().mul_((2 * pi * variance).rsqrt()), NEGLIGIBLE, 0.0)
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,28 @@ class Profiles:
         """As `offset_x`."""
         return self._offset(1)
 
+    def moments_x(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Sums (g, m) over the last axis of `values` (g, m, width), times the offset to the power 0, 1 and 2."""
+        return self._moments(0, values)
+
+    def moments_y(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `moments_x`."""
+        return self._moments(1, values)
+
+    def _pixels(self) -> Tensor:
+        return torch.arange(self.x.shape[-1], dtype=self.x.dtype, device=self.x.device)
+
     def _offset(self, axis: int) -> Tensor:
-        pixel = torch.arange(self.x.shape[-1], dtype=self.x.dtype, device=self.x.device)
-        return pixel - self.centre[..., axis, None]
+        return self._pixels() - self.centre[..., axis, None]
+
+    def _moments(self, axis: int, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        # one product with the powers of the pixel, counted from the middle of the tile where rounding is least, and the
+        # shift to the atom's centre: several times faster than the offsets of every atom and three short sums
+        middle = (self.x.shape[-1] - 1) / 2
+        pixel = self._pixels() - middle
+        zeroth, first, second = (values @ torch.stack([pixel**0, pixel, pixel**2], 1)).unbind(-1)
+        centre = self.centre[..., axis] - middle
+        return zeroth, first - centre * zeroth, second - centre * (2 * first - centre * zeroth)
 
 
 class Renderer:
@@ -162,15 +183,17 @@ class Renderer:
             change = change - 2 * self.listed(amplitude * widen)
         for chunk, p in self.chunks():
             sites = chunk.sites
-            offset_x, offset_y = p.offset_x, p.offset_y
-            along_x, along_y = shift_x[sites][..., None] * offset_x, shift_y[sites][..., None] * offset_y
+            along_x, along_y = p.offset_x, p.offset_y
             if widen is not None:
                 wider = spread[sites][..., None]
-                along_x = along_x + wider * offset_x**2
-                along_y = along_y + wider * offset_y**2
-            left = torch.cat([(along_x + change[sites][..., None]) * p.x, p.x], dim=1)
-            right = torch.cat([p.y, along_y * p.y], dim=1)
-            tiles[chunk.tiles] = torch.bmm(left.transpose(1, 2), right)
+                along_x = (wider * along_x).add_(shift_x[sites][..., None]).mul_(along_x)
+                along_y = (wider * along_y).add_(shift_y[sites][..., None]).mul_(along_y)
+            else:
+                along_x *= shift_x[sites][..., None]
+                along_y *= shift_y[sites][..., None]
+            along_x = along_x.add_(change[sites][..., None]).mul_(p.x)
+            tile = torch.bmm(along_x.transpose(1, 2), p.y)
+            tiles[chunk.tiles] = tile.baddbmm_(p.x.transpose(1, 2), along_y.mul_(p.y))
         return self.tiling.join(tiles, self.shape)
 
     def vjp(self, amplitude: Tensor, images: Tensor, with_width: bool = True) -> tuple[Tensor, Tensor, Tensor]:
@@ -183,21 +206,13 @@ class Renderer:
         by_width : (n_atoms,) float64, by the logarithm of the widths; zero unless `with_width`.
         """
         tiles = self.tiling.split(images.to(self.dtype))
-        sums = torch.zeros(self.tiling.n_sites + 1, 4, dtype=torch.float64, device=tiles.device)
+        moments = [tiles.new_zeros(0, 4)]
         for chunk, p in self.chunks():
             tile = tiles[chunk.tiles]
-            seen_x = torch.bmm(p.y, tile.transpose(1, 2)) * p.x
-            seen_y = torch.bmm(p.x, tile) * p.y
-            offset_x, offset_y = p.offset_x, p.offset_y
-            weighted_x = seen_x * offset_x
-            weighted_y = seen_y * offset_y
-            moments = [seen_x.sum(-1), weighted_x.sum(-1), weighted_y.sum(-1)]
-            if with_width:
-                moments.append((weighted_x * offset_x).sum(-1) + (weighted_y * offset_y).sum(-1))
-            else:
-                moments.append(torch.zeros_like(moments[0]))
-            sums.index_add_(0, chunk.sites.reshape(-1), torch.stack(moments, -1).reshape(-1, 4).double())
-        by_site = sums[:-1].reshape(self.n_tilts, self.n_atoms, 4)
+            x = p.moments_x(torch.bmm(p.y, tile.transpose(1, 2)).mul_(p.x))
+            y = p.moments_y(torch.bmm(p.x, tile).mul_(p.y))
+            moments.append(torch.stack([x[0], x[1], y[1], x[2] + y[2]], -1).reshape(-1, 4))
+        by_site = self.tiling.sum_by_site(moments).double().reshape(self.n_tilts, self.n_atoms, 4)
         weights = amplitude.double()
         by_centre = weights[..., None] * by_site[..., 1:3] / self.variance[:, None]
         by_width = torch.zeros_like(self.variance)
@@ -222,7 +237,7 @@ class Renderer:
         (n_tilts, n_atoms, 3, 3) float64.
         """
         tiles = self.tiling.split(images.to(self.dtype))
-        sums = torch.zeros(self.tiling.n_sites + 1, 6, dtype=torch.float64, device=tiles.device)
+        moments = [tiles.new_zeros(0, 6)]
         for chunk, core in self.chunks():
             tile = tiles[chunk.tiles].transpose(1, 2)
             parts = [core if blur == 0 else self.profiles(chunk, blur) for blur in blurs]
@@ -231,8 +246,9 @@ class Renderer:
             for p, by_p, weight_p in zip(parts, precisions, weights, strict=True):
                 for q, by_q, weight_q in zip(parts, precisions, weights, strict=True):
                     total += (weight_p * weight_q) * _moments(p, by_p, q, by_q, tile)
-            sums.index_add_(0, chunk.sites.reshape(-1), total.reshape(-1, 6).double())
-        xx, xy, yy, xa, ya, aa = sums[:-1].reshape(self.n_tilts, self.n_atoms, 6).unbind(-1)
+            moments.append(total.reshape(-1, 6))
+        sums = self.tiling.sum_by_site(moments).double()
+        xx, xy, yy, xa, ya, aa = sums.reshape(self.n_tilts, self.n_atoms, 6).unbind(-1)
         rows = [torch.stack(row, -1) for row in ((xx, xy, xa), (xy, yy, ya), (xa, ya, aa))]
         return torch.stack(rows, -2)
 
@@ -243,18 +259,9 @@ def _moments(p: Profiles, by_p: Tensor, q: Profiles, by_q: Tensor, tile: Tensor)
     The inverse variances of the two profiles are `by_p` and `by_q`, (g, m).
     """
     x, y = p.x * q.x, p.y * q.y
-    offset_x, offset_y = p.offset_x, p.offset_y
-    both_x, both_y = offset_x * x, offset_y * y
-    plain = torch.bmm(y, tile)
-    sloped = torch.bmm(both_y, tile)
-    curved = torch.bmm(both_y * offset_y, tile)
-    mean = (by_p + by_q) / 2
-    entries = [
-        (by_p * by_q) * (both_x * offset_x * plain).sum(-1),
-        (by_p * by_q) * (both_x * sloped).sum(-1),
-        (by_p * by_q) * (x * curved).sum(-1),
-        mean * (both_x * plain).sum(-1),
-        mean * (x * sloped).sum(-1),
-        (x * plain).sum(-1),
-    ]
-    return torch.stack(entries, -1)
+    sloped_y = p.offset_y.mul_(y)
+    plain, by_x, by_xx = p.moments_x(torch.bmm(y, tile).mul_(x))
+    sloped, both, _ = p.moments_x(torch.bmm(sloped_y, tile).mul_(x))
+    curved = p.moments_x(torch.bmm(sloped_y.mul_(p.offset_y), tile).mul_(x))[0]
+    product, mean = by_p * by_q, (by_p + by_q) / 2
+    return torch.stack([product * by_xx, product * both, product * curved, mean * by_x, mean * sloped, plain], -1)

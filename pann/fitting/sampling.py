@@ -45,6 +45,7 @@ def sampled_excess(
     random = generator(DRAW_SEED, "draws")
     preconditioner = Preconditioner(expansion, inverse_variance, prior_precision)
     everything = Constraint(layout, expansion.rotations, torch.ones_like(prior_precision))
+    preconditioner.hold(everything)
     motions = rigid_motions(expansion.state.positions, layout.shifts, layout.turns)
     spread = inverse_variance.sqrt()
     excess = torch.zeros_like(alone)
