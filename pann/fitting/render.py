@@ -21,7 +21,7 @@ CUTOFF = 4.5
 """Half width of the rendered square in units of sigma: the profile is 4e-5 of its peak there."""
 CACHE_ELEMENTS = 300_000_000
 """Profile values that may be kept between calls (1.2 GB in float32, twice while a step is tried): 20,000 atoms in 60
-images have 105 million. Larger fits compute them again, which makes a pass three times as slow or more."""
+images have 105 million. Larger fits compute them again, which makes a pass twice as slow."""
 NEGLIGIBLE = 1e-12
 """Smaller values of a profile are set to zero: products of denormal numbers are many times slower on some CPUs."""
 LEAST_EXPONENT = -80.0

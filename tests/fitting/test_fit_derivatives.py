@@ -11,7 +11,7 @@ from pann.core.geometry import rotation_matrices
 from pann.core.random import generator
 from pann.fitting.fisher import atom_information
 from pann.fitting.image_model import ImageModel
-from pann.fitting.newton import SharedSlopes
+from pann.fitting.newton import Constraint, Preconditioner, SharedSlopes
 from pann.fitting.parameters import Layout, State
 from pann.fitting.render import Renderer
 from tests.fitting.fit_scene import dense_images
@@ -153,3 +153,19 @@ def test_information_equals_that_of_the_dense_jacobian(per_atom):
     shared = [k for k in range(layout.n_parameters) if k not in set(atoms.tolist())]
     slopes = SharedSlopes.of(expansion).information(weights)
     torch.testing.assert_close(slopes, dense[shared][:, shared], rtol=1e-9, atol=1e-9)
+
+
+def test_preconditioner_is_exact_within_the_gauge():
+    """Scales against intensities and kinds against the common width are undetermined: no step may grow along them."""
+    model, state, _ = scene()
+    expansion, layout = model.at(state), model.layout
+    weights = torch.tensor(generator(11, "weights").uniform(0.5, 1.5, (N_TILTS, *SHAPE)))
+    nothing = torch.zeros(layout.n_parameters, dtype=torch.float64)
+    constraint = Constraint(layout, expansion.rotations, torch.ones_like(nothing))
+    preconditioner = Preconditioner(expansion, weights, nothing)
+    preconditioner.hold(constraint)
+    step = random_step(layout)
+    step[: preconditioner.first_shared] = 0
+    step = constraint(step)
+    solved = constraint(preconditioner.solve(constraint(preconditioner.multiply(step))))
+    torch.testing.assert_close(solved, step, rtol=1e-5, atol=1e-7)
