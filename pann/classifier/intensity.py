@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from pann.classifier.zernike import sample, zernike_basis
+from pann.classifier.zernike import sample_around, zernike_basis
 from pann.core.errors import InputError
 from pann.core.volume import Volume
 
@@ -25,7 +25,7 @@ def integrated_intensity(volume: Volume, positions: ArrayLike, radius: float = 1
     index = torch.from_numpy(volume.indices(positions)).float().reshape(-1, 3)
     offsets = (voxels * basis.points).float()
     weights = (voxels**3 * basis.weights).float()
-    parts = [sample(density, part[:, None] + offsets) @ weights for part in index.split(16384)]
+    parts = [sample_around(density, part, offsets) @ weights for part in index.split(16384)]
     return torch.cat(parts).double().numpy() if parts else np.zeros(0)
 
 

@@ -109,7 +109,7 @@ def zernike_basis(order: int = 8, oversampling: int = 4) -> ZernikeBasis:
 
 
 def zernike_moments(
-    density: Tensor, centres: Tensor, radius: float, basis: ZernikeBasis, *, batch_size: int = 2048
+    density: Tensor, centres: Tensor, radius: float, basis: ZernikeBasis, *, batch_size: int = 512
 ) -> Tensor:
     """Moments Ω_nlm (n_atoms, n_moments) of `density` in a ball around each centre.
 
@@ -123,19 +123,31 @@ def zernike_moments(
     """
     offsets = radius * basis.points.to(density)
     matrix = (basis.weights[:, None] * basis.functions).to(density)
-    parts = [sample(density, part[:, None] + offsets) @ matrix for part in centres.to(density).split(batch_size)]
+    parts = [sample_around(density, part, offsets) @ matrix for part in centres.to(density).split(batch_size)]
     return torch.cat(parts) if parts else density.new_zeros((0, matrix.shape[1]))
 
 
 def sample(density: Tensor, index: Tensor) -> Tensor:
     """Trilinear values (...) of `density` (nx, ny, nz) at fractional voxel `index` (..., 3); zero outside the grid."""
+    return sample_around(density, index.reshape(-1, 3), index.new_zeros(1, 3)).reshape(index.shape[:-1])
+
+
+def sample_around(density: Tensor, centres: Tensor, offsets: Tensor) -> Tensor:
+    """`sample` at `offsets` (k, 3) from each of the `centres` (n, 3) [voxels], (n, k)."""
+    # grid_sample counts its axes from the last and maps voxel centres to (2 i + 1) / n - 1; applied to centres and to
+    # offsets apart, that costs one sum for each point
     size = torch.tensor(density.shape, dtype=density.dtype, device=density.device)
-    # grid_sample counts its axes from the last and maps voxel centres to (2 i + 1) / n - 1.
-    grid = ((2 * index + 1) / size - 1).flip(-1).reshape(1, 1, 1, -1, 3)
+    grid = ((2 * centres + 1) / size - 1).flip(-1)[:, None] + (2 * offsets / size).flip(-1)
+    # threads share the members of the batch, so each atom is one; but each member has a gradient as large as the volume
+    batch = grid[None, None] if density.requires_grad else grid[:, None, None]
     values = torch.nn.functional.grid_sample(
-        density[None, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        density.expand(len(batch), 1, *density.shape),
+        batch,
+        mode="bilinear",
+        padding_mode="zeros",
+        align_corners=False,
     )
-    return values.reshape(index.shape[:-1])
+    return values.reshape(len(centres), len(offsets))
 
 
 def _shells(order: int) -> list[tuple[int, int]]:
