@@ -85,7 +85,7 @@ PUBLISHED = {
     "sigesn_glass": Cut("gt_aSiGeSn.xyz", 220, 0.8),
     "metallic_glass": Cut("metallic_glass.xyz.gz", 3000, 0.4, Entry(72, 55, 0.347)),  # hours of PRISM: for a GPU
 }
-"""Pieces of published models, as small as PRISM can afford but for the last: their surfaces are partly those of the cut."""
+"""Pieces of published models, as small as PRISM can afford but the last: the surface of each is partly the cut's."""
 
 
 def cut_truth(name: str, models: Path) -> AtomicModel:
