@@ -11,6 +11,9 @@ from pann.core import AtomicModel, TiltSeries
 from pann.fitting import FitResult, fit
 from pann.tomography.deviance import poisson_deviance
 
+PLACE = 1.5
+"""Peaks of noise closer than this [Å] are one."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -20,12 +23,14 @@ class Verdict:
     ----------
     chosen : "raw" or "refined", the volume whose atoms were kept.
     explained : share of the misfit of an empty model that the same number of atoms of each volume removes.
+    allowed : what of that share the refined atoms might lack and be kept.
     atoms : number of atoms traced in each volume.
     compared : number of atoms, the strongest of each volume, in the comparison.
     """
 
     chosen: str
     explained: dict[str, float]
+    allowed: float
     atoms: dict[str, int]
     compared: int
 
@@ -41,8 +46,9 @@ def guard_refined(
     """Keep the refined volume's atoms unless they explain the images clearly worse than the first volume's.
 
     Both are cut to the same number of atoms, the strongest, and fitted briefly with an intensity for each. The peaks of
-    the first volume were picked on the noise of these very images, so that they explain a little more of it than atoms
-    that are as good; `tolerance` allows for that. A network that is out of its depth loses by far more.
+    the first volume were picked on the noise of these very images, so that they explain more of it than atoms that are
+    as good: `picked_gain` for each of them, and `tolerance` of everything besides. At low dose that is much of what an
+    atom explains, and the images hardly contradict anyone; at higher dose a network out of its depth loses by far more.
 
     Parameters
     ----------
@@ -56,7 +62,7 @@ def guard_refined(
     atoms = {name: len(model) for name, model in models.items()}
     compared = min(atoms.values())
     if compared == 0:
-        return Verdict(max(atoms, key=lambda name: atoms[name]), dict.fromkeys(models, 0.0), atoms, 0)
+        return Verdict(max(atoms, key=lambda name: atoms[name]), dict.fromkeys(models, 0.0), 0.0, atoms, 0)
     empty = empty_misfit(series)
     explained = {}
     for name, model in models.items():
@@ -70,8 +76,19 @@ def guard_refined(
             **fit_options,
         )
         explained[name] = (empty - misfit(result)) / abs(empty)
-    chosen = "refined" if explained["refined"] >= (1 - tolerance) * explained["raw"] else "raw"
-    return Verdict(chosen, explained, atoms, compared)
+    allowed = tolerance * explained["raw"] + compared * picked_gain(series, compared) / abs(empty)
+    chosen = "refined" if explained["refined"] >= explained["raw"] - allowed else "raw"
+    return Verdict(chosen, explained, allowed, atoms, compared)
+
+
+def picked_gain(series: TiltSeries, n_atoms: int) -> float:
+    """Deviance that each of `n_atoms` peaks explains for having been picked as the highest of the noise around it.
+
+    The largest of m squares of standard normal deviates, one for each place where a peak might be, is about 2 ln m
+    (Embrechts, Klüppelberg and Mikosch, Modelling Extremal Events, 1997, 3.3).
+    """
+    nx, ny = (n * series.pixel_size / PLACE for n in series.image_shape)
+    return 2 * log(max(nx * ny * min(nx, ny) / n_atoms, 1.0))
 
 
 def misfit(result: FitResult) -> float:

@@ -7,7 +7,11 @@ from pann.core import AtomicModel, TiltSeries
 from pann.core.random import generator
 from pann.pipeline.checks import check_bonds, check_field
 from pann.pipeline.choose import guard_refined
-from tests.pipeline.conftest import lattice
+from pann.simulation import Microscope, Views
+from pann.simulation.imaging.linear import LinearTier
+from pann.tomography import reconstruct
+from pann.tracing import trace
+from tests.pipeline.conftest import PIXEL, lattice
 
 
 def verdict(series: TiltSeries, raw: AtomicModel, refined: AtomicModel) -> str:
@@ -23,6 +27,17 @@ def test_the_images_overrule_a_wrong_volume(series: TiltSeries, truth: AtomicMod
     moved = truth.replace(positions=truth.positions + generator(1, "moved").normal(0, 1.5, (len(truth), 3)))
     assert verdict(series, raw=truth, refined=moved) == "raw"
     assert verdict(series, raw=moved, refined=truth) == "refined"
+
+
+def test_peaks_of_noise_do_not_overrule_true_atoms(truth: AtomicModel) -> None:
+    """At low dose peaks that were picked in these very images explain more of them than the true atoms."""
+    tilts = np.arange(-70, 71, 10.0)
+    fraction = LinearTier().fractions(truth, Views(tilts, (36, 34), PIXEL), Microscope())
+    dim = TiltSeries(generator(3, "noise").poisson(20.0 * PIXEL**2 * fraction), tilts, PIXEL)
+    peaks = trace(reconstruct(dim, progress=False), min_distance=1.5, threshold=0.0, max_atoms=len(truth))
+    found = guard_refined(dim, peaks, truth, tolerance=0.02, iterations=3, progress=False)
+    assert found.explained["refined"] < 0.9 * found.explained["raw"]
+    assert found.chosen == "refined"
 
 
 def test_nothing_never_wins(series: TiltSeries, truth: AtomicModel) -> None:
