@@ -170,6 +170,7 @@ class ClassifierData(LightningDataModule):
     augment : see `GraphData`.
     seed : of the augmentation.
     folder : of the splits. Files are named ``<number>.<source>.h5``; those of one number are one particle.
+    more : further such folders, with their splits.
     """
 
     def __init__(
@@ -181,6 +182,7 @@ class ClassifierData(LightningDataModule):
         augment: float,
         seed: int,
         folder: str | Path,
+        more: Mapping[Path, Mapping[str, int]] | None = None,
     ) -> None:
         super().__init__()
         self.splits = dict(splits)
@@ -190,6 +192,7 @@ class ClassifierData(LightningDataModule):
         self.augment = augment
         self.seed = seed
         self.folder = Path(folder)
+        self._folders = {self.folder: self.splits, **(more or {})}
         self._sets: dict[str, GraphData] = {}
         self._sources: dict[str, int] = {}
 
@@ -197,11 +200,9 @@ class ClassifierData(LightningDataModule):
         """Read every split once."""
         if self._sets:
             return
-        for split, count in self.splits.items():
-            paths = [path for path in sorted((self.folder / split).glob("*.h5")) if _number(path) < count]
-            if len({_number(path) for path in paths}) < count:
-                raise InputError(f"{self.folder / split} holds fewer than {count} traced particles: make more")
-            particles = [read_particle(path) for path in paths]
+        for split in self.splits:
+            parts = [_particles(folder / split, splits.get(split, 0)) for folder, splits in self._folders.items()]
+            particles = [particle for part in parts for particle in part]
             for particle in particles:
                 self._sources[particle.source] = self._sources.get(particle.source, 0) + 1
             self._sets[split] = GraphData(particles, self.graph, self.augment if split == "train" else None, self.seed)
@@ -228,6 +229,14 @@ class ClassifierData(LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         """Test particles, in order."""
         return DataLoader(self._sets["test"], batch_size=self.batch_size)
+
+
+def _particles(folder: Path, count: int) -> list[TracedParticle]:
+    """The first `count` particles in `folder`, from every volume in which they were traced."""
+    paths = [path for path in sorted(folder.glob("*.h5")) if _number(path) < count]
+    if len({_number(path) for path in paths}) < count:
+        raise InputError(f"{folder} holds fewer than {count} traced particles: make more")
+    return [read_particle(path) for path in paths]
 
 
 def _number(path: Path) -> int:

@@ -7,7 +7,7 @@ their own: a change of features, tracing or refiner reuses them.
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import accumulate
 from multiprocessing import get_context
@@ -32,23 +32,41 @@ class TracedClassifierData(ClassifierData):
     cache : folder of the caches.
     workers : processes that fill it; 1 works in this process.
     recipe : options of `Recipe`.
-    others : of `ClassifierData`, without `folder`.
+    faint : `splits` of particles by the same recipe at doses of `range` [e/Å² per projection]; None for none. There the
+        answer is least obvious, and doses that are drawn over decades are seldom that low.
+    others : of `ClassifierData`, without `folder` and `more`.
     """
 
-    def __init__(self, cache: str | Path, workers: int, recipe: Mapping[str, Any], **others: Any) -> None:
+    def __init__(
+        self,
+        cache: str | Path,
+        workers: int,
+        recipe: Mapping[str, Any],
+        faint: Mapping[str, Any] | None = None,
+        **others: Any,
+    ) -> None:
         self.recipe = Recipe(**recipe)
         self.cache = Path(cache)
         self.workers = workers
-        super().__init__(folder=self.cache / f"traced-{self.recipe.key}", **others)
+        self.faint = dict(faint or {})
+        jobs = [(self.recipe, others["splits"])]
+        if faint is not None:
+            simulation = {**self.recipe.simulation, "dose": {"range": faint["range"]}}
+            jobs.append((replace(self.recipe, simulation=simulation, seed=self.recipe.seed + 1), faint["splits"]))
+        self._jobs = {self.cache / f"traced-{recipe.key}": (recipe, splits) for recipe, splits in jobs}
+        folders = {folder: splits for folder, (_, splits) in self._jobs.items()}
+        first, *more = folders
+        super().__init__(folder=first, more={folder: folders[folder] for folder in more}, **others)
 
     def prepare_data(self) -> None:
         """Make the particles that are not in the cache."""
-        make_particles(self.recipe, self.cache, self.folder, self.splits, self.workers)
+        for folder, (recipe, splits) in self._jobs.items():
+            make_particles(recipe, self.cache, folder, splits, self.workers)
 
     def describe(self) -> dict[str, Any]:
         """Plain values for the card of the weights."""
         recipe = {key: value for key, value in asdict(self.recipe).items() if key not in ("features", "refiner")}
-        return {**super().describe(), "recipe": {**recipe, "refiner": self.recipe.refiner is not None}}
+        return {**super().describe(), "faint": self.faint, "recipe": {**recipe, "refiner": self.recipe.refiner is not None}}
 
 
 def make_particles(recipe: Recipe, cache: Path, folder: Path, splits: Mapping[str, int], workers: int = 1) -> None:

@@ -103,6 +103,20 @@ def test_the_data_module_reads_what_was_made(made):
     assert described["recipe"]["simulation"]["pixel_size"] == 0.45
 
 
+def test_faint_particles_join_the_others(made, recipe):
+    data = TracedClassifierData(
+        cache=made.cache, workers=1, recipe=recipe, splits={"train": 1, "validation": 1, "test": 0},
+        faint={"range": [1e3, 1e3], "splits": {"train": 2}},
+        graph={}, batch_size=1, steps_per_epoch=2, augment=0.0, seed=1,
+    )  # fmt: skip
+    data.prepare_data()
+    data.setup()
+    doses = [float(graph.dose) for graph in data.train_dataloader().dataset.graphs]
+    assert doses == pytest.approx([3e3, 1e3, 1e3])
+    assert len(data.val_dataloader().dataset) == 1
+    assert data.describe()["faint"]["splits"] == {"train": 2}
+
+
 def test_the_hash_follows_the_recipe(recipe):
     original = Recipe(**recipe)
     assert Recipe(**recipe).key == original.key
