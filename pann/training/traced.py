@@ -66,7 +66,8 @@ class TracedClassifierData(ClassifierData):
     def describe(self) -> dict[str, Any]:
         """Plain values for the card of the weights."""
         recipe = {key: value for key, value in asdict(self.recipe).items() if key not in ("features", "refiner")}
-        return {**super().describe(), "faint": self.faint, "recipe": {**recipe, "refiner": self.recipe.refiner is not None}}
+        recipe["refiner"] = self.recipe.refiner is not None
+        return {**super().describe(), "faint": self.faint, "recipe": recipe}
 
 
 def make_particles(recipe: Recipe, cache: Path, folder: Path, splits: Mapping[str, int], workers: int = 1) -> None:
