@@ -32,8 +32,8 @@ class TracedClassifierData(ClassifierData):
     cache : folder of the caches.
     workers : processes that fill it; 1 works in this process.
     recipe : options of `Recipe`.
-    faint : `splits` of particles by the same recipe at doses of `range` [e/Å² per projection]; None for none. There the
-        answer is least obvious, and doses that are drawn over decades are seldom that low.
+    faint : further `splits` of particles, simulated by the same recipe at doses of `range` [e/Å² per projection]; None
+        for none. Doses that are drawn over decades are seldom that low.
     others : of `ClassifierData`, without `folder` and `more`.
     """
 
@@ -50,7 +50,7 @@ class TracedClassifierData(ClassifierData):
         self.workers = workers
         self.faint = dict(faint or {})
         jobs = [(self.recipe, others["splits"])]
-        if faint is not None:
+        if faint is not None and self.recipe.data_set is None:
             simulation = {**self.recipe.simulation, "dose": {"range": faint["range"]}}
             jobs.append((replace(self.recipe, simulation=simulation, seed=self.recipe.seed + 1), faint["splits"]))
         self._jobs = {self.cache / f"traced-{recipe.key}": (recipe, splits) for recipe, splits in jobs}
