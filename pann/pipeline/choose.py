@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pann.core import AtomicModel, TiltSeries
+from pann.core import AtomicModel, InputError, TiltSeries
 from pann.fitting import FitResult, fit
 from pann.tomography.deviance import poisson_deviance
 
@@ -66,15 +66,19 @@ def guard_refined(
     empty = empty_misfit(series)
     explained = {}
     for name, model in models.items():
-        result = fit(
-            series,
-            model.select(np.arange(compared)),
-            intensities="atom",
-            halo="fixed",
-            covariance="none",
-            max_iterations=iterations,
-            **fit_options,
-        )
+        try:
+            result = fit(
+                series,
+                model.select(np.arange(compared)),
+                intensities="atom",
+                halo="fixed",
+                covariance="none",
+                max_iterations=iterations,
+                **fit_options,
+            )
+        except InputError:  # none of these atoms shows in the images
+            explained[name] = 0.0
+            continue
         explained[name] = (empty - misfit(result)) / abs(empty)
     allowed = tolerance * explained["raw"] + compared * picked_gain(series, compared) / abs(empty)
     chosen = "refined" if explained["refined"] >= explained["raw"] - allowed else "raw"

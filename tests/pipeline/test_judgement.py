@@ -46,6 +46,11 @@ def test_nothing_never_wins(series: TiltSeries, truth: AtomicModel) -> None:
     assert verdict(series, raw=nothing, refined=truth) == "refined"
 
 
+def test_atoms_that_no_image_shows_do_not_win(series: TiltSeries, truth: AtomicModel) -> None:
+    beside = AtomicModel(np.array([[0.0, 6.0, 0.0]]))
+    assert verdict(series, raw=truth, refined=beside) == "raw"
+
+
 def test_bond_lengths_betray_a_wrong_pixel_size() -> None:
     model = lattice()
     assert check_bonds(model, [28, 78]) == []
