@@ -8,12 +8,13 @@ likelihood of some of the images.
 """
 
 from dataclasses import dataclass
-from math import ceil, pi, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
+from pann.core.atom_images import image_of_atoms
 from pann.core.geometry import project_positions
 from pann.core.tilt_series import TiltSeries
 
@@ -21,8 +22,6 @@ WIDTHS = (0.36, 0.43, 0.52, 0.62, 0.75)
 """Standard deviations of an atom in the images that are tried [Å]."""
 _WIDTH_TILTS, _WIDTH_STEPS = 8, 3
 _STEPS = 15
-_REACH = 3.0
-"""Distance in standard deviations within which an atom is drawn."""
 _DARK = 1e-3
 """Least background, as a share of the mean image: one stray electron shall not decide."""
 
@@ -89,7 +88,7 @@ class _Fit:
         """All atoms alike, as bright as the images ask for, in the images `tilts`."""
         places = project_positions(positions, series.angles[tilts]) / series.pixel_size
         spread = width / series.pixel_size
-        atoms = vstack([_image_of_atoms(place, series.image_shape, spread) for place in places], format="csr")
+        atoms = vstack([image_of_atoms(place, series.image_shape, spread) for place in places], format="csr")
         counts, background = images[tilts].ravel(), dark[tilts].ravel()
         whole = np.asarray(atoms.sum(axis=0), dtype=np.float32).ravel()
         mean = max(float((counts - background).sum()), 0.01 * float(counts.sum())) / max(float(whole.sum()), 1e-6)
@@ -123,21 +122,3 @@ class _Fit:
         squares = self.atoms.copy()
         squares.data = squares.data**2
         return squares.T @ (1 / self.expected)
-
-
-def _image_of_atoms(place: NDArray[np.float64], shape: tuple[int, int], spread: float) -> csr_array:
-    """Image (nx ny, n) of each atom at `place` (n, 2) [pixels from the centre], Gaussians of `spread` [pixels]."""
-    reach = ceil(_REACH * spread)
-    steps = np.arange(-reach, reach + 1)
-    profiles, pixels, inside = [], [], []
-    for axis, size in enumerate(shape):
-        centre = place[:, axis] + size // 2
-        pixel = np.rint(centre).astype(np.int64)[:, None] + steps
-        profiles.append(np.exp(-0.5 * ((pixel - centre[:, None]) / spread) ** 2) / (spread * sqrt(2 * pi)))
-        inside.append((pixel >= 0) & (pixel < size))
-        pixels.append(pixel)
-    values = (profiles[0][:, :, None] * profiles[1][:, None, :]).astype(np.float32)
-    index = pixels[0][:, :, None] * shape[1] + pixels[1][:, None, :]
-    seen = inside[0][:, :, None] & inside[1][:, None, :]
-    atom = np.broadcast_to(np.arange(len(place))[:, None, None], values.shape)
-    return csr_array((values[seen], (index[seen], atom[seen])), shape=(shape[0] * shape[1], len(place)))

@@ -16,7 +16,8 @@ from pann.pipeline.clock import Clock
 from pann.pipeline.fitting import FittedAtoms, fit_atoms
 from pann.pipeline.options import ChainOptions
 from pann.pipeline.prepare import Stages
-from pann.refiner import Refined, refined_threshold, trace_refined
+from pann.pipeline.refined_atoms import RefinedAtoms, refined_atoms
+from pann.refiner import Refined
 from pann.tomography import Reconstruction, align, reconstruct_details
 from pann.tracing import trace
 
@@ -81,6 +82,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
     notes += check_field(series, first.background, options.reconstruction["extended"])
     tracing = _tracing_options(options)
     refined: Refined | None = None
+    found: RefinedAtoms | None = None
     verdict: Verdict | None = None
     with clock.step("trace", f"atoms at least {tracing['min_distance']:.2f} Å apart"):
         traced = {"raw": trace(first.volume, **tracing)}
@@ -92,8 +94,8 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
             volume = _network_input(series, first, options)
             refined = refiner.refine(volume, series, flips=options.refiner["flips"], progress=options.progress)
         with clock.step("trace", "atoms of the refined volume"):
-            smoothing = options.refiner["smoothing"]
-            traced["refined"] = trace_refined(refined, **tracing | {"smoothing": smoothing})
+            found = refined_atoms(refined, series, options, tracing)
+            traced["refined"] = found.atoms
     _require_atoms(traced, series)
     chosen = "refined" if refined is not None else "raw"
     if refined is not None and options.refiner is not None and options.refiner["choose"] == "likelihood":
@@ -108,9 +110,8 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
             )
         chosen = verdict.chosen
     model = traced[chosen]
-    if chosen == "refined" and refined is not None and (share := loosened(options)) < 1:
-        looser = tracing | {"smoothing": smoothing, "threshold": share * refined_threshold(refined.presence)}
-        model = trace_refined(refined, **looser)
+    if chosen == "refined" and found is not None:
+        model = found.looser
     if classify is not None:
         with clock.step("classify", f"{len(model)} atoms"):
             used = refined if chosen == "refined" else None
@@ -184,14 +185,6 @@ def _tracing_options(options: ChainOptions) -> dict[str, Any]:
         powers = scattering_powers(options.elements) if options.elements else np.ones(1)
         settings["least_share"] = WEAKEST_PEAK * float(np.min(powers) / np.max(powers)) if options.elements else 0.0
     return settings
-
-
-def loosened(options: ChainOptions) -> float:
-    """Share of the refiner's threshold at which atoms are traced that the classifier may reject again; 1 without it."""
-    classifier = options.classifier or {}
-    if not options.elements or classifier.get("reject") is None or options.tracing["threshold"] != "auto":
-        return 1.0
-    return float(classifier["loosen"])
 
 
 def _outside_training(series: TiltSeries, options: ChainOptions) -> str | None:

@@ -12,6 +12,8 @@ from torch.nn.functional import grid_sample, silu, softplus
 
 from pann.refiner.error_bars import UNTRAINED as UNKNOWN_ERRORS
 from pann.refiner.error_bars import ErrorBars
+from pann.refiner.odds import UNTRAINED as FIRST_ODDS
+from pann.refiner.odds import Odds
 from pann.refiner.thresholds import UNTRAINED as FIRST_THRESHOLD
 
 N_ACQUISITION = 6
@@ -132,17 +134,19 @@ class Level(nn.Module):
 class RefinerNet(nn.Module):
     """What all refiner networks carry: the edge of the pooled cube they read, and what is known of their atoms.
 
-    The threshold, and the errors to expect, lie among the buffers, so that they travel with the weights.
+    The threshold, the errors to expect and the odds lie among the buffers, so that they travel with the weights.
     """
 
     presence_threshold: Tensor
     position_errors: Tensor
+    existence_odds: Tensor
 
     def __init__(self, global_size: int) -> None:
         super().__init__()
         self.global_size = global_size
         self.register_buffer("presence_threshold", torch.tensor(FIRST_THRESHOLD))
         self.register_buffer("position_errors", torch.tensor(UNKNOWN_ERRORS))
+        self.register_buffer("existence_odds", FIRST_ODDS.row)
 
     @property
     def threshold(self) -> float:
@@ -161,6 +165,15 @@ class RefinerNet(nn.Module):
     @error_bars.setter
     def error_bars(self, value: ErrorBars) -> None:
         self.position_errors.copy_(value.rows)
+
+    @property
+    def odds(self) -> Odds:
+        """The odds of a candidate by its peak and by the counts."""
+        return Odds.of_row(self.existence_odds)
+
+    @odds.setter
+    def odds(self, value: Odds) -> None:
+        self.existence_odds.copy_(value.row)
 
 
 class GlobalLocalResUNet(RefinerNet):

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from pann.core import AtomicModel, CheckpointError, InputError, TiltSeries, Volume
+from pann.core import CheckpointError, TiltSeries, Volume
 from pann.core.progress import progress_bar
 from pann.io.weights import load_weights
 from pann.refiner.acquisition import acquisition_vector
@@ -17,9 +17,7 @@ from pann.refiner.canonical import BULK_SMOOTHING, Canonical, PooledCube, pooled
 from pann.refiner.net import N_ANSWERS, RefinerNet
 from pann.refiner.nets import network_of
 from pann.refiner.target import DENSITY
-from pann.refiner.thresholds import peak_heights
 from pann.refiner.tiling import refine_tiled
-from pann.tracing import integrated_intensities, trace
 
 STAGE = "refiner"
 VACUUM = 0.1
@@ -38,7 +36,7 @@ class Refined:
         Integrated intensities of atoms are proportional to their scattering power as far as the dose allows. Its
         metadata hold `atom_height` and `atom_sigma`, peak [image units per voxel] and width [Å] of a mean atom.
     presence : where atoms are, whatever their element: 1 at an atom that is certain, less where it may be missing or
-        elsewhere. Its metadata hold what `refined_threshold` needs.
+        elsewhere. Its metadata hold what `pann.refiner.atoms` needs.
     confidence : m² / (m² + s² + v²), in 0 ... 1, for mean m and variance s² of the densities to mirror images and v a
         tenth of an atom: near 1 where they agree on an atom; None for a single answer.
     """
@@ -115,7 +113,7 @@ class Refiner:
 
         Returns
         -------
-        Density, presence and, with two flips or more, how far they agree. `trace_refined` finds its atoms.
+        Density, presence and, with two flips or more, how far they agree. `pann.refiner.atoms` finds its atoms.
         """
         canonical = to_canonical(volume, self.voxel_size)
         pooled = pooled_cube(canonical.values, self.net.global_size)
@@ -144,7 +142,7 @@ class Refiner:
             voxel_size=self.voxel_size,
             metadata=volume.metadata | {"atom_height": height, "atom_sigma": self.sigma},
         )
-        facts = {"atom_threshold": self.net.threshold, "error_bars": self.net.error_bars}
+        facts = {"atom_threshold": self.net.threshold, "error_bars": self.net.error_bars, "odds": self.net.odds}
         variance = np.maximum(squares / np.float32(len(chosen)) - density**2, 0)
         confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))
         certain = out.replace(values=confidence, metadata={}) if len(chosen) > 1 else None
@@ -153,32 +151,6 @@ class Refiner:
     def __call__(self, volume: Volume, series: TiltSeries, **options: Any) -> Volume:
         """The volume of `refine`, which see for the options."""
         return self.refine(volume, series, **options).volume
-
-
-def refined_threshold(presence: Volume) -> float:
-    """Threshold with which to trace the `presence` that a `Refiner` gave: hardly any of the noise is left in it from
-    which a tracer tells its own, but validation showed how high the peaks of atoms are.
-    """
-    if "atom_threshold" not in presence.metadata:
-        raise InputError(f"{presence.name}: not a volume that the refiner made, trace it with threshold=auto")
-    return float(presence.metadata["atom_threshold"])
-
-
-def trace_refined(refined: Refined, **tracing: Any) -> AtomicModel:
-    """The atoms of `refined`: maxima of the presence, with intensities from the density, strongest first.
-
-    Their covariance is that of atoms of the validation samples whose peaks were as high (`pann.refiner.error_bars`).
-    `tracing` are options of `pann.tracing.trace`; threshold "auto" takes `refined_threshold`.
-    """
-    if tracing.get("threshold", "auto") == "auto":
-        tracing["threshold"] = refined_threshold(refined.presence)
-    atoms = trace(refined.presence, **tracing)
-    radius = tracing.get("intensity_radius") or tracing["min_distance"] / 2
-    strength = integrated_intensities(refined.volume, atoms.positions, radius)
-    bars = refined.presence.metadata.get("error_bars")
-    heights = peak_heights(atoms.positions, refined.presence, tracing.get("smoothing", 0.0))
-    covariance = None if bars is None else bars.covariance(heights)
-    return atoms.replace(intensities=strength, covariance=covariance).select(np.argsort(-strength))
 
 
 def flip_cube(pooled: PooledCube, axes: tuple[int, ...], shape: tuple[int, ...]) -> PooledCube:

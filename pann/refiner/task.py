@@ -1,6 +1,7 @@
 """The Lightning task of stage 1."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,14 @@ from pann.refiner.error_bars import ErrorBars
 from pann.refiner.example import Prepared
 from pann.refiner.losses import RefinerLoss
 from pann.refiner.net import STRIDE, RefinerNet
+from pann.refiner.odds import LOWEST_CANDIDATE, Odds
 from pann.refiner.patches import PatchBatch
 from pann.refiner.reprojection import reprojection_deviance
 from pann.refiner.scoring import Trace, atom_scores
 from pann.refiner.target import DENSITY, PRESENCE
 from pann.refiner.thresholds import LOWEST_PEAK, Peaks, fit_threshold, mean_errors, peak_heights
 from pann.refiner.tiling import refine_tiled
+from pann.refiner.weigh import weigh
 
 
 class RefinerTask(LightningModule):
@@ -162,7 +165,7 @@ class RefinerTask(LightningModule):
         for kind, found in (("input", self._baselines[example.name]), ("refined", ours)):
             scores |= {f"{kind}/{name}": value for name, value in found.items()}
         self.cases.append(case_of(example, scores))
-        self._peaks.append(self._labelled(prepared, presence))
+        self._peaks.append(self._labelled(prepared, answer))
         if len(self.pictures) < self.slices:
             volumes = {"input": values, "refined": refined, "presence": presence, "target": target[DENSITY]}
             self.pictures[example.name] = {name: xz_slice(volume) for name, volume in volumes.items()}
@@ -182,26 +185,38 @@ class RefinerTask(LightningModule):
         """The tracer's [Å]."""
         return float(getattr(self.trace, "keywords", {}).get("smoothing", 0.0))
 
-    def _labelled(self, prepared: Prepared, presence: NDArray[np.float32]) -> Peaks:
+    def _labelled(self, prepared: Prepared, answer: NDArray[np.float32], weighed: bool = False) -> Peaks:
+        """Peaks of the presence in `answer`, with what the counts say of each if they are to be `weighed`."""
         example = prepared.example
-        volume = Volume(presence, example.voxel_size, name=example.name)
-        traced = self.trace(volume, threshold=LOWEST_PEAK)
+        volume = Volume(answer[PRESENCE], example.voxel_size, name=example.name)
+        traced = self.trace(volume, threshold=LOWEST_CANDIDATE if weighed else LOWEST_PEAK)
         found, true = match(traced.positions, example.positions, self.match_radius).T
         offsets = np.full((len(traced), 3), np.nan)
         offsets[found] = traced.positions[found] - example.positions[true]
         heights = peak_heights(traced.positions, volume, self._smoothing)
-        return Peaks(heights, np.isfinite(offsets[:, 0]), len(example.positions), offsets)
+        peaks = Peaks(heights, np.isfinite(offsets[:, 0]), len(example.positions), offsets)
+        if not weighed:
+            return peaks
+        density = peak_heights(traced.positions, volume.replace(values=answer[DENSITY]), self._smoothing)
+        weights = weigh(example.series, traced.positions, heights, density / np.maximum(heights, LOWEST_CANDIDATE))
+        powers = np.unique(example.heights.round(4))
+        return replace(peaks, evidence=weights.evidence(weights.heights_of(powers)))
 
     @torch.inference_mode()
     def calibrate(self, samples: Iterable[Prepared]) -> None:
-        """Fit the network's threshold and error bars to `samples`, those of the validation split."""
+        """Fit the network's threshold, error bars and odds to `samples`, those of the validation split."""
         self.net.eval()
-        peaks = [self._labelled(prepared, self._refined(prepared)[PRESENCE]) for prepared in samples]
+        peaks = [self._labelled(prepared, self._refined(prepared), weighed=True) for prepared in samples]
         self.net.threshold = fit_threshold(peaks)
         heights, offsets = (np.concatenate([getattr(p, name) for p in peaks]) for name in ("heights", "offsets"))
-        found = np.isfinite(offsets[:, 0]) & (heights >= self.net.threshold)
+        is_atom = np.concatenate([p.is_atom for p in peaks])
+        found = is_atom & (heights >= self.net.threshold)
         if (bars := ErrorBars.fit(heights[found], offsets[found])) is not None:
             self.net.error_bars = bars
+        evidence = np.concatenate([np.asarray(p.evidence) for p in peaks])
+        weights = np.concatenate([np.full(len(p.heights), 1 / p.n_true) for p in peaks])  # every particle alike
+        if is_atom.any() and not is_atom.all():
+            self.net.odds = Odds.fit(heights, evidence, is_atom, weights)
 
     def _finish(self, split: str, loader: Any) -> None:
         # Means are taken of the gathered table: a process that has no sample of some dose would log fewer names.

@@ -32,12 +32,14 @@ class Peaks:
     is_atom : (n,) whether a true atom was matched to it.
     n_true : number of true atoms.
     offsets : (n, 3) [Å] from the true atom, NaN where there is none.
+    evidence : (n,) what the counts say of each, see `pann.refiner.weigh`; None where they were not asked.
     """
 
     heights: NDArray[np.float64]
     is_atom: NDArray[np.bool_]
     n_true: int
     offsets: NDArray[np.float64]
+    evidence: NDArray[np.float64] | None = None
 
     def errors(self, threshold: float) -> float:
         """Missed and false atoms above `threshold`, per true atom."""

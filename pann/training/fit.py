@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pann.core import CheckpointError
 from pann.core.files import atomic_path, require_writable
 from pann.io import load_weights
+from pann.io.weights import Weights
 from pann.training.checkpoints import ConfigInCheckpoint, export_weights, read_checkpoint
 from pann.training.record import plain, write_run_record
 
@@ -25,6 +26,8 @@ def fit(cfg: DictConfig) -> dict[str, float]:
     The run folder receives config.yaml and run.json before the first step, metrics.csv, checkpoints/ (best.ckpt,
     last.ckpt), and `<stage>.safetensors` with its card: the best averaged weights. Of several processes (`trainer`
     with more devices or nodes) only the first writes.
+
+    With `cfg.from_weights` training goes on from exported weights, on whatever data `cfg` names, with a new optimizer.
 
     Returns
     -------
@@ -42,6 +45,7 @@ def fit(cfg: DictConfig) -> dict[str, float]:
     task: Any = instantiate(cfg.task)  # a LightningModule
     if cfg.weights is not None:
         return score_weights(cfg, trainer, task, data)
+    first = None if cfg.from_weights is None else take_weights(cfg, task, cfg.from_weights)
     trainer.fit(task, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
     metrics = _numbers(trainer)
     load_best(trainer, task, cfg.name)
@@ -57,6 +61,8 @@ def fit(cfg: DictConfig) -> dict[str, float]:
             "metrics": metrics,
             "run": facts,
         }
+        if first is not None:
+            card["began_with"] = first.card
         path = Path(cfg.output) / f"{cfg.name}.safetensors"
         _export(path, cfg, task, card)
     return metrics
@@ -64,10 +70,7 @@ def fit(cfg: DictConfig) -> dict[str, float]:
 
 def score_weights(cfg: DictConfig, trainer: Trainer, task: Any, data: Any) -> dict[str, float]:
     """Score the exported weights `cfg.weights` on the test split of `data`; write and return the metrics."""
-    weights = load_weights(cfg.weights, cfg.name)
-    if weights.model != {key: value for key, value in plain(cfg)["model"].items() if not key.startswith("_")}:
-        raise CheckpointError(f"{cfg.weights} holds a network of other arguments: choose model= as its card says")
-    task.net.load_state_dict(weights.state)
+    weights = take_weights(cfg, task, cfg.weights)
     metrics: dict[str, float] = {}
     if cfg.calibrate:
         data.setup("validate")
@@ -82,6 +85,15 @@ def score_weights(cfg: DictConfig, trainer: Trainer, task: Any, data: Any) -> di
         with atomic_path(Path(cfg.output) / "scores.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=2) + "\n")
     return metrics
+
+
+def take_weights(cfg: DictConfig, task: Any, path: str) -> Weights:
+    """Give `task` the exported weights at `path` and return them; CheckpointError for those of another network."""
+    weights = load_weights(path, cfg.name)
+    if weights.model != {key: value for key, value in plain(cfg)["model"].items() if not key.startswith("_")}:
+        raise CheckpointError(f"{path} holds a network of other arguments: choose model= as its card says")
+    task.net.load_state_dict(weights.state)
+    return weights
 
 
 def _calibrate(trainer: Trainer, task: Any, data: Any) -> None:

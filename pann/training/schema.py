@@ -31,6 +31,7 @@ class TrainConfig:
     seed : of the initial weights and of the batches.
     output : run folder.
     resume : a checkpoint of an interrupted run to continue, or None.
+    from_weights : exported weights that training begins with, in place of random ones, or None.
     weights : exported weights to score on the test split instead of training, or None.
     calibrate : fit what is learnt from the validation split (thresholds, temperature) of `weights` anew, and export.
     test : whether to score the best weights on the held-out samples.
@@ -47,6 +48,7 @@ class TrainConfig:
     seed: int = MISSING
     output: str = MISSING
     resume: str | None = MISSING
+    from_weights: str | None = MISSING
     weights: str | None = MISSING
     calibrate: bool = MISSING
     test: bool = MISSING

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from pann.core import AtomicModel
-from pann.pipeline.chain import held_options, loosened
+from pann.pipeline.chain import held_options
 from pann.pipeline.evaluation import Arm
 from pann.pipeline.options import ChainOptions
+from pann.pipeline.refined_atoms import loosened
 
 SIGMAS = np.array([[0.06, 0.05, 0.07], [0.18, 0.17, 0.26]])
 

@@ -1,0 +1,182 @@
+"""What the counts say of each candidate atom: the likelihood ratio of the images with it to those without.
+
+A network that meets a crystal it has not seen completes it as those it has: it puts atoms where there are none. The
+counts know better. Every candidate is weighed with all others as present as the network thinks they are, which is one
+step of mean-field inference (Jordan et al., Machine Learning 37, 183 (1999)). With y the counts, A the image of the
+atom at unit height and μ all the rest, an atom of height a explains them by
+
+    L(a) = Σ y ln(1 + a A / μ) − a A
+
+more than none does. The network has read the same counts, so L is not added to its own odds as it is, but with a share
+learnt on validation samples, see `pann.refiner.odds`.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.sparse import csc_array
+from scipy.special import logsumexp
+
+from pann.core.atom_images import image_of_atoms
+from pann.core.geometry import project_positions
+from pann.core.progress import progress_bar
+from pann.core.tilt_series import TiltSeries
+
+HEIGHTS = np.geomspace(0.04, 4.0, 20)
+"""Heights of atoms that are tried, relative to the mean atom of the particle."""
+WIDTHS = (0.36, 0.42, 0.48, 0.56, 0.66)
+"""Standard deviations of an atom in the images that are tried [Å]."""
+HALO = 2.0
+"""Standard deviation of the part of an atom's light that a probe throws wide [Å]."""
+LEAST = 1e-3
+"""Least expected value, as a share of the mean image: one stray electron shall not decide."""
+FIRST_SHARES = (0.8, 0.15, 0.05)
+"""Of the light in the cores, in the halos and in the background, before it is fitted in `STEPS` steps."""
+STEPS = 40
+WIDTH_TILTS = 8
+"""Images by which the width is chosen."""
+SCALES = 25
+"""Values of the mean scattering power of the particle that are tried, between those of its elements."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """The likelihood of every candidate.
+
+    Attributes
+    ----------
+    gains : (n, len(HEIGHTS)) log-likelihood ratio of an atom of each of `HEIGHTS` to none.
+    presence : (n,) of the candidates, in 0 ... 1.
+    """
+
+    gains: NDArray[np.float64]
+    presence: NDArray[np.float64]
+
+    def evidence(self, heights: ArrayLike) -> NDArray[np.float64]:
+        """Log-likelihood ratio (n,) of an atom of one of the elements, as likely each, to none.
+
+        `heights` (k,) are those of the elements, relative to the mean atom.
+        """
+        each = [
+            np.array([np.interp(np.log(height), np.log(HEIGHTS), row) for row in self.gains])
+            for height in np.clip(heights, HEIGHTS[0], HEIGHTS[-1])
+        ]
+        ratio: NDArray[np.float64] = logsumexp(each, axis=0) - np.log(len(each))
+        return ratio
+
+    def heights_of(self, powers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Heights (k,) of elements of scattering `powers` (k,) relative to the mean atom.
+
+        How much of each element there is, the images must tell: the mean power is the most likely one.
+        """
+        means = np.geomspace(powers.min(), powers.max(), SCALES if len(powers) > 1 else 1)
+        likelihoods = [float(self.presence @ self.evidence(powers / mean)) for mean in means]
+        return powers / means[int(np.argmax(likelihoods))]
+
+
+@dataclass(frozen=True, eq=False)
+class _Light:
+    """The images as a sum: cores of the atoms, their halo, a constant for each tilt.
+
+    Attributes
+    ----------
+    core : image units per unit of height.
+    rest : (n_tilts, nx, ny) expected values without the cores.
+    log_likelihood : of the counts, up to a constant.
+    """
+
+    core: float
+    rest: NDArray[np.float32]
+    log_likelihood: float
+
+    @classmethod
+    def fit(cls, images: NDArray[np.float32], cores: NDArray[np.float32], halo_width: float) -> Self:
+        """The most likely sum, by expectation-maximisation (Shepp and Vardi, IEEE Trans. Med. Imaging 1, 113 (1982)).
+
+        Parameters
+        ----------
+        images : (n_tilts, nx, ny) counts.
+        cores : (n_tilts, nx, ny) images of all atoms as the network sees them, at unit light.
+        halo_width : standard deviation [pixels].
+        """
+        halos = np.stack([gaussian_filter(image, halo_width, mode="constant") for image in cores])
+        mean, total = float(images.mean()), max(float(cores.sum()), 1e-12)
+        least = LEAST * mean
+        core, halo = (share * float(images.sum()) / total for share in FIRST_SHARES[:2])
+        flat = np.full((len(images), 1, 1), FIRST_SHARES[2] * mean, np.float32)
+        for _ in range(STEPS):
+            ratio = images / (core * cores + halo * halos + flat + least)
+            core *= float((cores * ratio).sum()) / total
+            halo *= float((halos * ratio).sum()) / max(float(halos.sum()), 1e-12)
+            flat = flat * ratio.mean(axis=(1, 2), keepdims=True)
+        rest = (halo * halos + flat + least).astype(np.float32)
+        expected = core * cores + rest
+        return cls(core, rest, float((images * np.log(expected) - expected).sum(dtype=np.float64)))
+
+
+def weigh(
+    series: TiltSeries, positions: ArrayLike, presence: ArrayLike, heights: ArrayLike, progress: bool = False
+) -> Weighed:
+    """Weigh candidates by the counts of `series`.
+
+    Parameters
+    ----------
+    series : counts.
+    positions : (n, 3) of the candidates [Å].
+    presence : (n,) what the network thinks of each, about the probability that it exists.
+    heights : (n,) of each, should it exist, relative to the mean atom of the particle.
+    progress : show a bar.
+    """
+    counts = np.maximum(series.images, 0).astype(np.float32)
+    places = project_positions(positions, series.angles) / series.pixel_size
+    chance = np.clip(np.asarray(presence, dtype=np.float64), 0.01, 1.0)
+    expected = (chance * np.clip(heights, HEIGHTS[0], HEIGHTS[-1])).astype(np.float32)
+    shape, pixel = series.image_shape, series.pixel_size
+
+    def light_of(tilts: NDArray[np.int64], width: float) -> _Light:
+        cores = [image_of_atoms(places[tilt], shape, width / pixel) @ expected for tilt in tilts]
+        return _Light.fit(counts[tilts], np.stack(cores).reshape(-1, *shape), HALO / pixel)
+
+    few = np.unique(np.linspace(0, series.n_tilts - 1, min(WIDTH_TILTS, series.n_tilts)).round().astype(np.int64))
+    width = max(WIDTHS, key=lambda trial: light_of(few, trial).log_likelihood)
+    light = light_of(np.arange(series.n_tilts), width)
+    gains = np.zeros((len(HEIGHTS), len(chance)))
+    with progress_bar("Weighing candidates", series.n_tilts, progress) as bar:
+        for place, image, rest in zip(places, counts, light.rest, strict=True):
+            atoms = csc_array(image_of_atoms(place, shape, width / pixel))
+            gains += _gains_in(atoms, image.ravel(), rest.ravel(), expected, light.core)
+            bar.advance()
+    return Weighed(gains.T, chance)
+
+
+def _gains_in(
+    atoms: csc_array,
+    counts: NDArray[np.float32],
+    rest: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    core: float,
+) -> NDArray[np.float64]:
+    """L of every atom at each of `HEIGHTS` (k, n) in one image.
+
+    Parameters
+    ----------
+    atoms : (pixels, n) images of the atoms.
+    counts, rest : (pixels,) measured values, and those expected without the atoms' cores.
+    expected : (n,) height of each times its probability.
+    core : image units per unit of height.
+    """
+    each = core * atoms.data
+    pixel = atoms.indices
+    total = core * (atoms @ expected) + rest
+    without = total[pixel] - each * np.repeat(expected, np.diff(atoms.indptr))
+    without = np.maximum(without, rest[pixel])
+    measured = counts[pixel]
+    rows = []
+    for height in HEIGHTS.astype(np.float32):
+        light = height * each
+        terms = measured * np.log1p(light / without) - light
+        rows.append(np.asarray(csc_array((terms, pixel, atoms.indptr), shape=atoms.shape).sum(axis=0)))
+    return np.stack(rows).astype(np.float64)
