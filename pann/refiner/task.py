@@ -33,7 +33,8 @@ class RefinerTask(LightningModule):
     """Trains a `GlobalLocalResUNet` on patches and scores it by the atoms found in whole volumes.
 
     Validation and test log the same numbers for the refined volume and for its input, the baseline: ``val/refined/f1``
-    beside ``val/input/f1``, and the same by dose.
+    beside ``val/input/f1``, and the same by dose; ``refined/errors`` are missed and false atoms per true atom at the
+    threshold that suits the split best, and the test's ``weighed/errors`` those by the network's odds.
 
     Parameters
     ----------
@@ -129,8 +130,8 @@ class RefinerTask(LightningModule):
         self._evaluate(prepared)
 
     def test_step(self, prepared: Prepared, batch_idx: int) -> None:
-        """Score one whole sample."""
-        self._evaluate(prepared)
+        """Score one whole sample, its peaks weighed by the counts too."""
+        self._evaluate(prepared, weighed=True)
 
     def on_validation_epoch_start(self) -> None:
         """Begin a new table."""
@@ -153,7 +154,7 @@ class RefinerTask(LightningModule):
         self._peaks.clear()
         self.pictures.clear()
 
-    def _evaluate(self, prepared: Prepared) -> None:
+    def _evaluate(self, prepared: Prepared, weighed: bool = False) -> None:
         example = prepared.example
         values = np.asarray(example.values, np.float32)
         target, answer = prepared.target, self._refined(prepared)
@@ -165,7 +166,7 @@ class RefinerTask(LightningModule):
         for kind, found in (("input", self._baselines[example.name]), ("refined", ours)):
             scores |= {f"{kind}/{name}": value for name, value in found.items()}
         self.cases.append(case_of(example, scores))
-        self._peaks.append(self._labelled(prepared, answer))
+        self._peaks.append(self._labelled(prepared, answer, weighed))
         if len(self.pictures) < self.slices:
             volumes = {"input": values, "refined": refined, "presence": presence, "target": target[DENSITY]}
             self.pictures[example.name] = {name: xz_slice(volume) for name, volume in volumes.items()}
@@ -224,6 +225,9 @@ class RefinerTask(LightningModule):
         means = mean_scores(self.cases, self.dose_bins)
         peaks = gathered(self._peaks, len(loader.dataset))
         means["refined/errors"] = mean_errors(peaks, fit_threshold(peaks))
+        if all(sample.evidence is not None for sample in peaks):
+            kept = [sample.errors_of(self.net.odds(sample.heights, sample.evidence) > 0) for sample in peaks]
+            means["weighed/errors"] = float(np.mean(kept))
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:

@@ -43,7 +43,10 @@ class Peaks:
 
     def errors(self, threshold: float) -> float:
         """Missed and false atoms above `threshold`, per true atom."""
-        kept = self.heights >= threshold
+        return self.errors_of(self.heights >= threshold)
+
+    def errors_of(self, kept: NDArray[np.bool_]) -> float:
+        """Missed and false atoms where the peaks `kept` (n,) are taken for atoms, per true atom."""
         right = int((kept & self.is_atom).sum())
         return (self.n_true - right + int(kept.sum()) - right) / self.n_true
 
