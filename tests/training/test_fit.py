@@ -38,6 +38,7 @@ def test_fit_leaves_a_record_metrics_checkpoints_and_weights(configuration, tmp_
         cases = list(csv.DictReader(file))
     assert [case["split"] for case in cases] == ["val", "test"]
     assert float(cases[1]["refined/recovery_at_n"]) == pytest.approx(metrics["test/refined/recovery_at_n"])
+    assert metrics["test/weighed/errors"] > 0
     card = json.loads((folder / "refiner.json").read_text())
     assert card["steps"] == 4
     assert card["metrics"]["test/input/f1"] == metrics["test/input/f1"]
