@@ -15,7 +15,7 @@ from math import ceil
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import ncx2
+from scipy.stats import ncx2, norm
 
 from pann.core import AtomicModel, InputError, PointSpread, TiltSeries
 from pann.core.elements import symbols
@@ -24,9 +24,10 @@ from pann.core.units import PICOMETRES_PER_ANGSTROM
 from pann.fitting.elements import bayes_error
 from pann.fitting.existence.candidates import usual_nearest
 from pann.fitting.existence.evidence import information_of_intensities
+from pann.fitting.existence.profile import patches
 from pann.fitting.existence.scene import Scene
 from pann.fitting.existence.search import search
-from pann.fitting.existence.threshold import noise_threshold
+from pann.fitting.existence.threshold import expected_maxima, noise_threshold
 from pann.fitting.fisher import position_covariance
 from pann.fitting.likelihood import PoissonNoise
 from pann.fitting.prediction import expand
@@ -37,6 +38,8 @@ LARGEST = 1.2
 """Standard deviation [Å] of a direction that the images do not hold, as in the fit."""
 FULL_BELOW = 1000
 """Atoms from which the information matrix is no longer inverted as a whole."""
+BLIND_LEVELS = (2.0, 10.0)
+"""Between these levels [standard deviations] a blind search may draw the line."""
 REFERENCE = 1000.0
 """Dose [e/Å² per projection] at which the information is evaluated; results do not depend on it."""
 
@@ -124,6 +127,61 @@ def plan_dose(
         gaps = abs(heights[a] - heights[b]) * np.sqrt(information[mine])[:, None] * growth
         confusion["-".join(symbols([a, b]))] = bayes_error(gaps).mean(0)
     return Plan(scale, np.sqrt((axes**2).sum(1)), axes, level, detection, confusion)
+
+
+@dataclass(frozen=True)
+class ExistenceLimits:
+    """What the images alone say about which atoms are there, at k doses.
+
+    Attributes
+    ----------
+    blind : (k, n_atoms) expected missed and false atoms for each true one where nothing is known but the images: an
+        atom is found when it stands above what noise does anywhere in the particle, at the level that costs fewest.
+        False atoms count for all true ones alike.
+    sites : (k, n_atoms) the same where all sites are known but not which of them are filled, all other atoms are known,
+        and beside the site of each atom there is an empty one: Bayes error of two hypotheses, d apart, at two sites,
+        2 Φ(−d / 2).
+    """
+
+    blind: NDArray[np.float64]
+    sites: NDArray[np.float64]
+
+
+def existence_limits(
+    model: AtomicModel, angles: ArrayLike, acquisition: Acquisition, doses: ArrayLike
+) -> ExistenceLimits:
+    """How many atoms of `model` the images can show at each of `doses` (k,) [e/Å² per projection].
+
+    A method that does better knows something of the particle: `ExistenceLimits.blind` bounds those that look for atoms
+    one by one, `sites` those that know the lattice but not where it ends. Parameters as in `plan_dose`.
+    """
+    growth = np.sqrt(np.asarray(doses, dtype=np.float64) / REFERENCE)[:, None]
+    scene, bright = _expected_scene(model, angles, acquisition)
+    heights = np.asarray(bright.intensities)
+    apart = heights * np.sqrt(information_of_intensities(scene, bright)) * growth
+    alone = _distances(scene, bright) * growth
+    places = search(scene, bright, 0.0, usual_nearest(bright) / 2).independent
+    levels = np.linspace(*BLIND_LEVELS, 200)
+    false = np.array([expected_maxima(level, places) for level in levels]) / len(model)
+    blind = []
+    for distance in apart:
+        missed = 1 - ncx2.sf(levels[:, None] ** 2, 1, distance**2)
+        blind.append((missed + false[:, None])[np.argmin(missed.mean(1) + false)])
+    return ExistenceLimits(np.minimum(np.array(blind), 1.0), 2 * norm.sf(alone / 2))
+
+
+def _distances(scene: Scene, bright: AtomicModel) -> NDArray[np.float64]:
+    """How far apart the expected counts with and without each atom are, (n_atoms,) standard deviations.
+
+    The root of a Poisson count has a variance of 1/4 whatever its mean (Anscombe, Biometrika 35, 246, 1948), so that
+    d² = 4 Σ (√μ₁ − √μ₀)² serves both hypotheses alike.
+    """
+    found, intensities = [], torch.tensor(np.asarray(bright.intensities))
+    for part, patch in patches(scene, bright):
+        with_atom = patch.without + patch.light(scene, intensities[part])
+        roots = with_atom.clamp(min=0).sqrt() - patch.without.clamp(min=0).sqrt()
+        found.append(2 * roots.square().sum(1).sqrt())
+    return torch.cat(found).numpy()
 
 
 def plan_tilt_range(

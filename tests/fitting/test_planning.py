@@ -8,7 +8,7 @@ from pann.core.random import generator
 from pann.fitting import fit
 from pann.fitting.elements import bayes_error, element_limits
 from pann.fitting.existence import Scene, weigh_atoms
-from pann.fitting.planning import Acquisition, plan_dose, plan_tilt_range
+from pann.fitting.planning import Acquisition, existence_limits, plan_dose, plan_tilt_range
 from pann.fitting.prediction import expand
 from tests.fitting.fit_scene import particle, rmsd_pm
 
@@ -54,6 +54,42 @@ def test_detection_is_the_share_of_atoms_above_the_threshold(structure):
     share = np.mean(passed, axis=0)
     for z, symbol in ((28, "Ni"), (78, "Pt")):
         assert share[structure.numbers == z].mean() == pytest.approx(plan.detection[symbol][0], abs=0.12)
+
+
+def test_the_limit_of_known_sites_is_the_error_of_the_best_test(structure):
+    """The likelihood ratio of Poisson counts decides whether one site is filled, all other atoms being known."""
+    dose, draws, rng = 60.0, 600, generator(0, "sites")
+    expected = existence_limits(structure, ANGLES, OPTICS, [dose]).sites[0]
+    bright = structure.replace(intensities=[dose * OPTICS.cross_sections[int(z)] for z in structure.numbers])
+    edge = 2 * int(np.ceil((np.linalg.norm(structure.positions, axis=1).max() + 4) / 0.4))
+    frame = (ANGLES, (edge, edge), 0.4)
+    full = expand(bright, OPTICS.psf, *frame).images.numpy().astype(float)
+    level = OPTICS.background * full.mean()
+    mistakes = []
+    for atom in range(0, 40, 5):
+        alone = expand(bright.select([atom]), OPTICS.psf, *frame).images.numpy().astype(float)
+        seen = alone > 1e-9 * alone.max()
+        filled, empty = (full + level)[seen], (full + level - alone)[seen]
+        ratio = np.log(filled / empty)
+        truth = rng.random(draws) < 0.5
+        counts = rng.poisson(np.where(truth[:, None], filled, empty))
+        mistakes.append((counts @ ratio - (filled - empty).sum() > 0) != truth)
+    wrong = np.mean(mistakes, axis=1)
+    assert 0.02 < wrong.mean() < 0.4
+    # 600 draws are good to 0.02 each
+    np.testing.assert_allclose(expected[::5] / 2, wrong, atol=0.05)
+    assert expected[::5].mean() / 2 == pytest.approx(wrong.mean(), abs=0.012)
+
+
+def test_a_blind_search_finds_what_stands_above_noise_and_no_more(structure):
+    found = existence_limits(structure, ANGLES, OPTICS, [1.0, 60.0, 300.0, 1e6])
+    assert found.blind[0].min() > 0.98
+    assert found.blind[-1].max() < 1e-3 > found.sites[-1].max()
+    assert (np.diff(found.sites, axis=0) < 0).all()
+    assert (np.diff(found.blind.mean(1)) < 0).all()
+    assert (found.sites.mean(1) < found.blind.mean(1)).all()
+    heavy = structure.numbers == 78
+    assert found.blind[1:3, heavy].mean() < found.blind[1:3, ~heavy].mean()
 
 
 def test_the_bound_falls_with_the_root_of_the_dose_and_chances_rise(structure):
