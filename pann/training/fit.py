@@ -24,8 +24,9 @@ def fit(cfg: DictConfig) -> dict[str, float]:
     `cfg.calibrate` after what they learn from the validation split was fitted anew and exported.
 
     The run folder receives config.yaml and run.json before the first step, metrics.csv, checkpoints/ (best.ckpt,
-    last.ckpt), and `<stage>.safetensors` with its card: the best averaged weights. Of several processes (`trainer`
-    with more devices or nodes) only the first writes.
+    last.ckpt), and `<stage>.safetensors` with its card: the best averaged weights, written when the training is over,
+    and again when they are calibrated and tested. Of several processes (`trainer` with more devices or nodes) only
+    the first writes.
 
     With `cfg.from_weights` training goes on from exported weights, on whatever data `cfg` names, with a new optimizer.
 
@@ -49,21 +50,17 @@ def fit(cfg: DictConfig) -> dict[str, float]:
     trainer.fit(task, datamodule=data, ckpt_path=cfg.resume, weights_only=True)
     metrics = _numbers(trainer)
     load_best(trainer, task, cfg.name)
+    card = {"data": data.describe(), "steps": trainer.global_step, "seed": cfg.seed, "metrics": metrics, "run": facts}
+    if first is not None:
+        card["began_with"] = first.card
+    path = Path(cfg.output) / f"{cfg.name}.safetensors"
+    if trainer.is_global_zero:
+        _export(path, cfg, task, card)  # what follows takes minutes, and a lent machine may not have them
     _calibrate(trainer, task, data)
     if cfg.test:
         trainer.test(task, datamodule=data, verbose=False)
         metrics |= _numbers(trainer)
     if trainer.is_global_zero:
-        card = {
-            "data": data.describe(),
-            "steps": trainer.global_step,
-            "seed": cfg.seed,
-            "metrics": metrics,
-            "run": facts,
-        }
-        if first is not None:
-            card["began_with"] = first.card
-        path = Path(cfg.output) / f"{cfg.name}.safetensors"
         _export(path, cfg, task, card)
     return metrics
 

@@ -9,6 +9,7 @@ import torch
 from pann.core import CheckpointError, TiltSeries, Volume
 from pann.io import load_weights
 from pann.refiner import Refiner
+from pann.refiner.task import RefinerTask
 from pann.training.checkpoints import read_checkpoint
 from pann.training.fit import fit
 from tests.training.conftest import LIGHTNING_WARNINGS
@@ -50,6 +51,16 @@ def test_fit_leaves_a_record_metrics_checkpoints_and_weights(configuration, tmp_
         if name not in ("presence_threshold", "existence_odds"):  # fitted afterwards, to the validation split
             stored = averaged[f"net.{name}"]  # kernels and matrices in half precision
             torch.testing.assert_close(value, stored.half().float() if value.dim() > 1 else stored)
+
+
+def test_weights_are_kept_where_what_follows_the_training_fails(configuration, tmp_path, monkeypatch):
+    def failing(task: object, loader: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RefinerTask, "calibrate", failing)
+    with pytest.raises(KeyboardInterrupt):
+        fit(configuration("test=false"))
+    assert load_weights(tmp_path / "run" / "refiner.safetensors", "refiner").card["steps"] == 4
 
 
 def test_refiner_of_a_fit_refines(configuration, tmp_path):
