@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pann.core import AtomicModel, InputError, TiltSeries, Volume
-from pann.refiner.odds import LOWEST_CANDIDATE, Odds
+from pann.refiner.odds import LOWEST_CANDIDATE, Odds, peer_evidence
 from pann.refiner.refine import Refined
 from pann.refiner.thresholds import peak_heights
 from pann.refiner.weigh import weigh
@@ -20,6 +20,12 @@ def refined_threshold(presence: Volume) -> float:
     if "atom_threshold" not in presence.metadata:
         raise InputError(f"{presence.name}: not a volume that the refiner made, trace it with threshold=auto")
     return float(presence.metadata["atom_threshold"])
+
+
+def least_odds(refined: Refined, share: float) -> float:
+    """The ln odds of a peak of `share` of the threshold, if the counts left one at the threshold at even odds."""
+    odds: Odds = refined.presence.metadata["odds"]
+    return odds.loosened(refined_threshold(refined.presence), share)
 
 
 def trace_refined(refined: Refined, **tracing: Any) -> AtomicModel:
@@ -63,5 +69,6 @@ def weigh_refined(
     density = peak_heights(candidates.positions, refined.volume, smoothing) / refined.volume.metadata["atom_height"]
     heights = density / np.maximum(presence, LOWEST_CANDIDATE)
     weighed = weigh(series, candidates.positions, presence, heights, progress)
+    evidence = weighed.evidence(weighed.heights_of(powers))
     odds: Odds = refined.presence.metadata["odds"]
-    return candidates, odds(presence, weighed.evidence(weighed.heights_of(powers)))
+    return candidates, odds(presence, evidence, peer_evidence(presence, heights, evidence))

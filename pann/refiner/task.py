@@ -19,7 +19,7 @@ from pann.refiner.error_bars import ErrorBars
 from pann.refiner.example import Prepared
 from pann.refiner.losses import RefinerLoss
 from pann.refiner.net import STRIDE, RefinerNet
-from pann.refiner.odds import LOWEST_CANDIDATE, Odds
+from pann.refiner.odds import LOWEST_CANDIDATE, Odds, peer_evidence
 from pann.refiner.patches import PatchBatch
 from pann.refiner.reprojection import reprojection_deviance
 from pann.refiner.scoring import Trace, atom_scores
@@ -199,9 +199,10 @@ class RefinerTask(LightningModule):
         if not weighed:
             return peaks
         density = peak_heights(traced.positions, volume.replace(values=answer[DENSITY]), self._smoothing)
-        weights = weigh(example.series, traced.positions, heights, density / np.maximum(heights, LOWEST_CANDIDATE))
-        powers = np.unique(example.heights.round(4))
-        return replace(peaks, evidence=weights.evidence(weights.heights_of(powers)))
+        ratios = density / np.maximum(heights, LOWEST_CANDIDATE)
+        weighed_peaks = weigh(example.series, traced.positions, heights, ratios)
+        evidence = weighed_peaks.evidence(weighed_peaks.heights_of(np.unique(example.heights.round(4))))
+        return replace(peaks, evidence=evidence, peers=peer_evidence(heights, ratios, evidence))
 
     @torch.inference_mode()
     def calibrate(self, samples: Iterable[Prepared]) -> None:
@@ -214,10 +215,10 @@ class RefinerTask(LightningModule):
         found = is_atom & (heights >= self.net.threshold)
         if (bars := ErrorBars.fit(heights[found], offsets[found])) is not None:
             self.net.error_bars = bars
-        evidence = np.concatenate([np.asarray(p.evidence) for p in peaks])
+        evidence, peers = (np.concatenate([getattr(p, name) for p in peaks]) for name in ("evidence", "peers"))
         weights = np.concatenate([np.full(len(p.heights), 1 / p.n_true) for p in peaks])  # every particle alike
         if is_atom.any() and not is_atom.all():
-            self.net.odds = Odds.fit(heights, evidence, is_atom, weights)
+            self.net.odds = Odds.fit(heights, evidence, peers, is_atom, weights)
 
     def _finish(self, split: str, loader: Any) -> None:
         # Means are taken of the gathered table: a process that has no sample of some dose would log fewer names.
@@ -225,9 +226,9 @@ class RefinerTask(LightningModule):
         means = mean_scores(self.cases, self.dose_bins)
         peaks = gathered(self._peaks, len(loader.dataset))
         means["refined/errors"] = mean_errors(peaks, fit_threshold(peaks))
-        if all(sample.evidence is not None for sample in peaks):
-            kept = [sample.errors_of(self.net.odds(sample.heights, sample.evidence) > 0) for sample in peaks]
-            means["weighed/errors"] = float(np.mean(kept))
+        asked = [(p, self.net.odds(p.heights, p.evidence, p.peers)) for p in peaks if p.evidence is not None]
+        if len(asked) == len(peaks):
+            means["weighed/errors"] = float(np.mean([sample.errors_of(odds > 0) for sample, odds in asked]))
         self.log_dict({f"{split}/{name}": value for name, value in means.items()}, sync_dist=True)
 
     def configure_optimizers(self) -> Any:

@@ -32,7 +32,8 @@ class Peaks:
     is_atom : (n,) whether a true atom was matched to it.
     n_true : number of true atoms.
     offsets : (n, 3) [Å] from the true atom, NaN where there is none.
-    evidence : (n,) what the counts say of each, see `pann.refiner.weigh`; None where they were not asked.
+    evidence, peers : (n,) what the counts say of each and of others like it, see `pann.refiner.weigh` and
+        `pann.refiner.odds`; None where they were not asked.
     """
 
     heights: NDArray[np.float64]
@@ -40,6 +41,7 @@ class Peaks:
     n_true: int
     offsets: NDArray[np.float64]
     evidence: NDArray[np.float64] | None = None
+    peers: NDArray[np.float64] | None = None
 
     def errors(self, threshold: float) -> float:
         """Missed and false atoms above `threshold`, per true atom."""

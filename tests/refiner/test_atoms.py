@@ -18,7 +18,7 @@ def refined(example):
     shape, voxel = example.values.shape, example.voxel_size
     density = gaussian_atoms(positions, [*example.heights, 0.6], shape, voxel, 0.5)
     presence = gaussian_atoms(positions, [0.8] * 12 + [0.7], shape, voxel, 0.5)
-    facts = {"atom_threshold": 0.4, "odds": Odds(1.0, 0.2, 0.4)}
+    facts = {"atom_threshold": 0.4, "odds": Odds(1.0, 0.2, 0.0, 0.4)}
     return Refined(
         Volume(50 * density, voxel, metadata={"atom_height": 50.0}), Volume(presence, voxel, metadata=facts), None
     )
