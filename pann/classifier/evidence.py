@@ -21,6 +21,8 @@ class Evidence:
     series : the images.
     background : (n_tilts,) of the images, or (n_tilts, nx, ny) with what else is in them [image units per pixel]; None
         for none. Not used without `series`.
+    odds : (n_atoms,) ln odds that each of the atoms to be named is there, in their order, where the counts were asked
+        about the peaks of `presence`; None where they were not.
     """
 
     raw: Volume
@@ -28,3 +30,4 @@ class Evidence:
     presence: Volume | None = None
     series: TiltSeries | None = None
     background: NDArray[np.floating] | None = None
+    odds: NDArray[np.floating] | None = None

@@ -26,9 +26,12 @@ _FLOOR = 0.02
 _QUANTILES = (0.05, 0.15, 0.3, 0.7, 0.85, 0.95)
 MEASURES = ("images", "raw", "refined")
 """Where the intensity of an atom is measured, in the order of `AtomFeatures.log_intensities`."""
-GROUPS = ("intensities", "zernike", "images", "standing", "surroundings", "particle", "sources")
+GROUPS = ("intensities", "zernike", "images", "standing", "surroundings", "particle", "sources", "existence")
 """Kinds of columns, in order; see `column_groups`."""
 _SURROUNDINGS = 10
+_EXISTENCE = 2
+_LARGEST_ODDS = 6.0
+"""Of ln odds: beyond it an atom is as good as certain."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class FeatureConfig:
     intensity_radius : of the ball whose integral is *the* intensity of the atom [Å].
     radii : further balls over which the intensity is integrated [Å].
     local_radius : of the sphere of atoms that count as surroundings [Å].
+    existence : whether the odds that an atom is there are among the features.
     """
 
     order: int = 8
@@ -49,6 +53,7 @@ class FeatureConfig:
     intensity_radius: float = 1.2
     radii: tuple[float, ...] = (0.5, 0.8, 1.7, 2.4)
     local_radius: float = 10.0
+    existence: bool = False
 
     @classmethod
     def from_dict(cls, values: dict[str, object]) -> "FeatureConfig":
@@ -84,7 +89,7 @@ class AtomFeatures:
 def describe_atoms(evidence: Evidence, model: AtomicModel, config: FeatureConfig) -> AtomFeatures:
     """Features of every atom of `model`.
 
-    Raises InputError when there are no atoms, or the atoms lie outside the density.
+    Raises InputError when there are no atoms, they lie outside the density, or there are not as many odds as atoms.
     """
     if not len(model):
         raise InputError(f"{model.name}: there are no atoms to classify: lower the tracing threshold")
@@ -106,6 +111,7 @@ def describe_atoms(evidence: Evidence, model: AtomicModel, config: FeatureConfig
         "surroundings": _surroundings(positions, measures[:, 0], config.local_radius),
         "particle": np.broadcast_to(_particle(measures[:, 0]), (n, len(_QUANTILES) + 2)),
         "sources": sources,
+        "existence": _existence(evidence, model)[:, : _EXISTENCE * config.existence],
     }
     values = np.concatenate([blocks[name] for name in GROUPS], axis=1)
     return AtomFeatures(positions.astype(np.float32), values.astype(np.float32), measures.astype(np.float32))
@@ -122,6 +128,7 @@ def column_groups(config: FeatureConfig) -> dict[str, slice]:
         "surroundings": _SURROUNDINGS,
         "particle": len(_QUANTILES) + 2,
         "sources": 3,
+        "existence": _EXISTENCE * config.existence,
     }
     groups, start = {}, 0
     for name in GROUPS:
@@ -159,6 +166,17 @@ def _peak(presence: Volume, positions: NDArray[np.float64]) -> NDArray[np.float6
     values = torch.from_numpy(np.array(presence.values))
     found = sample(values, torch.from_numpy(presence.indices(positions)).to(values))
     return np.clip(found.double().numpy(), 0, 2)
+
+
+def _existence(evidence: Evidence, model: AtomicModel) -> NDArray[np.float64]:
+    """The ln odds of each atom, zero where nobody knows them, and whether they are known, (n, 2)."""
+    columns = np.zeros((len(model), _EXISTENCE))
+    if evidence.odds is not None:
+        if len(evidence.odds) != len(model):
+            raise InputError(f"{model.name}: there are odds of {len(evidence.odds)} atoms for {len(model)}")
+        columns[:, 0] = np.clip(evidence.odds, -_LARGEST_ODDS, _LARGEST_ODDS)
+        columns[:, 1] = 1
+    return columns
 
 
 def _density_moments(volume: Volume, positions: NDArray[np.float64], config: FeatureConfig) -> NDArray[np.float64]:

@@ -110,12 +110,12 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
             )
         chosen = verdict.chosen
     model = traced[chosen]
-    if chosen == "refined" and found is not None:
+    network: dict[str, Any] = {}
+    if chosen == "refined" and refined is not None and found is not None:
         model = found.looser
+        network = {"refined": refined.volume, "presence": refined.presence, "odds": found.odds}
     if classify is not None:
         with clock.step("classify", f"{len(model)} atoms"):
-            used = refined if chosen == "refined" else None
-            network = {} if used is None else {"refined": used.volume, "presence": used.presence}
             rest = first.background if first.outside is None else first.background[:, None, None] + first.outside
             model = classify(Evidence(first.volume, **network, series=series, background=rest), model)
     elif len(options.elements) == 1:

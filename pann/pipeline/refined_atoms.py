@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pann.classifier import scattering_powers
 from pann.core import AtomicModel, TiltSeries
 from pann.pipeline.options import ChainOptions
-from pann.refiner import Refined, refined_threshold, trace_refined, weigh_refined
+from pann.refiner import Refined, least_odds, refined_threshold, trace_refined, weigh_refined
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,12 @@ class RefinedAtoms:
     ----------
     atoms : more likely there than not.
     looser : these and less likely ones, of which the classifier rejects some; the same where it rejects none.
+    odds : (n,) ln odds of each of `looser`; None where the heights of the peaks alone decided.
     """
 
     atoms: AtomicModel
     looser: AtomicModel
+    odds: NDArray[np.float64] | None = None
 
 
 def refined_atoms(refined: Refined, series: TiltSeries, options: ChainOptions, tracing: dict[str, Any]) -> RefinedAtoms:
@@ -36,8 +41,8 @@ def refined_atoms(refined: Refined, series: TiltSeries, options: ChainOptions, t
     if settings["weigh"] and automatic and options.elements and series.kind == "counts":
         powers = scattering_powers(options.elements)
         candidates, odds = weigh_refined(refined, series, powers, progress=options.progress, **tracing)
-        lowest = refined.presence.metadata["odds"].loosened(refined_threshold(refined.presence), share)
-        return RefinedAtoms(candidates.select(odds > 0), candidates.select(odds > lowest))
+        looser = odds > least_odds(refined, share)
+        return RefinedAtoms(candidates.select(odds > 0), candidates.select(looser), odds[looser])
     atoms = trace_refined(refined, **tracing)
     if share == 1:
         return RefinedAtoms(atoms, atoms)

@@ -13,13 +13,15 @@ from pann.refiner.refine import STAGE, Refined
 
 _NOT_IN_VOLUMES = ("presence_threshold", "position_errors", "existence_odds")
 """Buffers of a refiner that its volumes do not depend on."""
+_FORMAT = 2
+"""Raised when the files hold something else, so that old ones are made anew."""
 _HASH_LENGTH = 12
 
 
 def volumes_hash(checkpoint: str | Path) -> str:
     """Names the volumes that the refiner at `checkpoint` makes."""
     weights = load_weights(checkpoint, STAGE)
-    digest = sha256(repr(sorted(weights.model.items())).encode())
+    digest = sha256(repr([_FORMAT, *sorted(weights.model.items())]).encode())
     for name, tensor in sorted(weights.state.items()):
         if name not in _NOT_IN_VOLUMES:
             digest.update(tensor.half().numpy().tobytes())  # as they are stored
@@ -37,9 +39,11 @@ def refined_once(checkpoint: str | Path, raw: Volume, series: TiltSeries, path: 
         scale = float(answer.volume.values.max()) or 1.0  # half precision holds no small numbers
         half = [values.astype(np.float16) for values in (answer.volume.values / scale, answer.presence.values)]
         with atomic_path(path) as temporary:
-            np.savez(temporary, volume=half[0], presence=half[1], scale=scale)
+            height = answer.volume.metadata["atom_height"]
+            np.savez(temporary, volume=half[0], presence=half[1], scale=scale, height=height)
     with np.load(path) as file:
         density, presence = np.float32(file["scale"]) * file["volume"], file["presence"].astype(np.float32)
-    facts = {"atom_threshold": refiner.net.threshold}
-    volume = raw.replace(values=density, voxel_size=refiner.voxel_size)
+        height = float(file["height"])
+    facts = {"atom_threshold": refiner.net.threshold, "odds": refiner.net.odds}
+    volume = raw.replace(values=density, voxel_size=refiner.voxel_size, metadata=raw.metadata | {"atom_height": height})
     return Refined(volume, volume.replace(values=presence, metadata=facts), None)

@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pann.classifier.data import NOT_AN_ATOM, TracedParticle, write_particle
 from pann.classifier.evidence import Evidence
@@ -25,6 +26,9 @@ from pann.simulation.datasets import DataSet, sample_source
 from pann.simulation.sample import draw_acquisition, simulate
 from pann.tomography import reconstruct_details
 from pann.tracing import trace
+
+if TYPE_CHECKING:
+    from pann.refiner import Refined
 
 _HASH_LENGTH = 12
 _MIN_ATOMS = {"train": 20}
@@ -50,6 +54,7 @@ class Recipe:
     bond_share, least_distance : no two peaks come closer than this share of the shortest bond, and than this [Å].
     weakest_peak : least height of a peak, in units of what the lightest element gives beside the heaviest.
     smoothing : (lowest, highest) standard deviation [Å] by volume, "raw" and "refined", before tracing.
+    weigh : ask the counts about the peaks of refined volumes, as the chain does (`refiner.weigh`).
     loose, loose_factor : share of the training particles that are traced at a lower threshold, and (lowest, highest)
         of the factor.
     imageless : share of the raw training particles that are described by their volume alone.
@@ -76,6 +81,7 @@ class Recipe:
     refiner: str | None = None
     refined: float = 1.0
     refined_first: int = 1_000_000
+    weigh: bool = False
     unseen: Sequence[Sequence[str]] = ()
     least_signal: float = 0.0
     data_set: str | None = None
@@ -100,6 +106,7 @@ class Recipe:
             self.refined,
             self.refined_first,
             self.least_signal,
+            self.weigh,
         ]
         weights = None if self.refiner is None else sha256(_existing(self.refiner).read_bytes()).hexdigest()
         return _digest([self.volumes_key, rest, weights])
@@ -150,17 +157,28 @@ def make_particle(recipe: Recipe, cache: Path, folder: Path, split: str, number:
     write_particle(_path(folder, split, number, "raw"), label_atoms(found, evidence, sample, recipe, split, "raw"))
     if not recipe.refines(split, index):
         return
-    from pann.refiner import refined_threshold, trace_refined  # seconds to import, and only needed here
-    from pann.training.refined_volumes import refined_once
+    from pann.training.refined_volumes import refined_once  # seconds to import, and only needed here
 
     answer = refined_once(str(recipe.refiner), raw, sample.series, cache / recipe.refined_key / f"{drawn:08d}.npz")
     options = tracing_options(recipe, sample) | {"smoothing": smoothing["refined"]}
-    if loose:
-        options["threshold"] = factor * refined_threshold(answer.presence)
-    found = trace_refined(answer, **options)
-    evidence = Evidence(raw, answer.volume, answer.presence, sample.series, background)
+    found, odds = refined_peaks(answer, sample, recipe, factor, options)
+    evidence = Evidence(raw, answer.volume, answer.presence, sample.series, background, odds)
     particle = label_atoms(found, evidence, sample, recipe, split, "refined")
     write_particle(_path(folder, split, number, "refined"), particle)
+
+
+def refined_peaks(
+    answer: "Refined", sample: Sample, recipe: Recipe, share: float, options: dict[str, Any]
+) -> tuple[AtomicModel, NDArray[np.float64] | None]:
+    """Peaks of a refined volume, down to `share` of the threshold, and their ln odds where the counts are asked."""
+    from pann.refiner import least_odds, refined_threshold, trace_refined, weigh_refined
+
+    if recipe.weigh and sample.series.kind == "counts":
+        powers = scattering_powers(np.unique(sample.truth.numbers).tolist())
+        found, odds = weigh_refined(answer, sample.series, powers, **options)
+        kept = odds > least_odds(answer, share)
+        return found.select(kept), odds[kept]
+    return trace_refined(answer, **options | {"threshold": share * refined_threshold(answer.presence)}), None
 
 
 def drawn_sample(recipe: Recipe, index: int) -> tuple[Sample, int]:
@@ -224,7 +242,7 @@ def label_atoms(
     """Describe traced atoms and label every one by the true atom it belongs to."""
     truth = sample.truth
     if len(found) < _MIN_ATOMS.get(split, 2):
-        found = AtomicModel(truth.positions)
+        found, evidence = AtomicModel(truth.positions), replace(evidence, odds=None)
     pairs = match(found.positions, truth.positions, recipe.match_radius)
     labels = np.full(len(found), NOT_AN_ATOM, dtype=np.int64)
     labels[pairs[:, 0]] = truth.numbers[pairs[:, 1]]

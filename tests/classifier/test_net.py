@@ -187,3 +187,23 @@ def test_a_missing_source_repeats_another_and_is_flagged(particle, feature_confi
     assert np.array_equal(alone.log_intensities, both.log_intensities)
     assert (alone.values[:, groups["sources"]] == 0).all()
     assert (both.values[:, groups["sources"]][:, 1:] > 0).all()
+
+
+def test_the_odds_of_the_atoms_are_features_where_they_are_known(particle):
+    config = FeatureConfig(order=2, existence=True)
+    columns = column_groups(config)["existence"]
+    odds = np.linspace(-20, 20, len(particle.truth))
+    unknown = describe_atoms(Evidence(particle.volume), particle.truth, config)
+    known = describe_atoms(Evidence(particle.volume, odds=odds), particle.truth, config)
+    assert known.values.shape[1] == n_features(config) == n_features(FeatureConfig(order=2)) + 2
+    assert (unknown.values[:, columns] == 0).all()
+    assert (known.values[:, columns][:, 1] == 1).all()
+    np.testing.assert_allclose(known.values[:, columns][:, 0], np.clip(odds, -6, 6), rtol=1e-6)
+    np.testing.assert_array_equal(known.values[:, : columns.start], unknown.values[:, : columns.start])
+    without = describe_atoms(Evidence(particle.volume, odds=odds), particle.truth, FeatureConfig(order=2))
+    np.testing.assert_array_equal(without.values, known.values[:, : columns.start])
+
+
+def test_odds_of_other_atoms_are_refused(particle, feature_config):
+    with pytest.raises(InputError, match="odds of 3 atoms"):
+        describe_atoms(Evidence(particle.volume, odds=np.zeros(3)), particle.truth, feature_config)

@@ -20,7 +20,7 @@ TRACING = {"min_distance": 1.8, "threshold": "auto"}
 def refined() -> Refined:
     """Peaks of 0.9, 0.5 and 0.3 where the threshold is 0.4."""
     values = gaussian_atoms(PLACES, [0.9, 0.5, 0.3], (32, 24, 24), 0.4, 0.5)
-    facts = {"atom_threshold": 0.4, "odds": Odds(1.0, 0.2, 0.4)}
+    facts = {"atom_threshold": 0.4, "odds": Odds(1.0, 0.2, 0.0, 0.4)}
     return Refined(Volume(values, 0.4, metadata={"atom_height": 1.0}), Volume(values, 0.4, metadata=facts), None)
 
 
@@ -50,6 +50,7 @@ def test_atoms_are_those_of_even_odds_and_looser_ones_for_a_classifier_that_reje
     found = module.refined_atoms(refined, series(), options(), TRACING)
     np.testing.assert_array_equal(found.atoms.positions, PLACES[:1])
     np.testing.assert_array_equal(found.looser.positions, PLACES[:2])  # -0.3 is above logit(0.24) - logit(0.4)
+    np.testing.assert_array_equal(found.odds, ODDS[:2])
     strict = module.refined_atoms(refined, series(), options(loosen=1.0), TRACING)
     np.testing.assert_array_equal(strict.looser.positions, PLACES[:1])
 
@@ -66,6 +67,7 @@ def test_the_height_decides_where_the_counts_cannot(refined, asked, chosen, give
     found = module.refined_atoms(refined, given, chosen, tracing)
     assert not asked
     assert len(found.atoms) == 2  # 0.9 and 0.5
+    assert found.odds is None
 
 
 def test_a_threshold_of_the_user_stands(refined, asked) -> None:

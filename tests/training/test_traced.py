@@ -1,5 +1,6 @@
 import re
 import warnings
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -17,13 +18,22 @@ with warnings.catch_warnings():
     from pann.classifier.data import NOT_AN_ATOM, read_particle
     from pann.classifier.features import FeatureConfig, n_features
 
-from pann.core import CheckpointError, ConfigError
+from pann.core import CheckpointError, ConfigError, Volume
 from pann.core.elements import atomic_number
 from pann.io import Weights, read_atoms, save_weights
-from pann.refiner import GlobalLocalResUNet
+from pann.refiner import GlobalLocalResUNet, Refined
+from pann.refiner.odds import Odds
+from pann.refiner.target import gaussian_atoms
 from pann.training.schema import register
 from pann.training.traced import SPLIT_STRIDE, TracedClassifierData, make_particles
-from pann.training.traced_particle import Recipe, drawn_sample, make_particle, reconstructed
+from pann.training.traced_particle import (
+    Recipe,
+    drawn_sample,
+    make_particle,
+    reconstructed,
+    refined_peaks,
+    tracing_options,
+)
 
 FEATURES = {"order": 2, "radius": 1.7, "intensity_radius": 1.2, "radii": [0.8], "local_radius": 10.0}
 
@@ -202,3 +212,21 @@ def test_refined_volumes_are_traced_and_kept(recipe, repository, tmp_path):
     assert again.key != key
     make_particle(again, tmp_path, tmp_path / "second", "validation", 0, 0)
     assert kept[0].stat().st_mtime_ns == before
+
+
+def test_refined_peaks_are_weighed_as_in_the_chain(recipe):
+    weighing = Recipe(**recipe | {"weigh": True, "features": FEATURES | {"existence": True}})
+    sample, _ = drawn_sample(weighing, 0)
+    heights = np.linspace(0.2, 0.9, len(sample.truth))
+    values = gaussian_atoms(sample.truth.positions, heights, (64, 64, 64), 0.45, 0.5)
+    facts = {"atom_threshold": 0.5, "odds": Odds(1.0, 0.0, 0.0, 0.0)}  # heights alone: even odds at 0.5
+    answer = Refined(Volume(values, 0.45, metadata={"atom_height": 1.0}), Volume(values, 0.45, metadata=facts), None)
+    options = tracing_options(weighing, sample) | {"smoothing": 0.0}
+    found, odds = refined_peaks(answer, sample, weighing, 1.0, options)
+    looser, more = refined_peaks(answer, sample, weighing, 0.5, options)
+    assert odds.min() > 0 >= more.min() > np.log(0.25 / 0.75)
+    assert len(odds) == len(found) < len(looser) == len(more)
+    by_height, unknown = refined_peaks(answer, sample, replace(weighing, weigh=False), 1.0, options)
+    assert unknown is None
+    assert abs(len(by_height) - len(found)) <= 1  # a peak at the threshold
+    assert weighing.key != replace(weighing, weigh=False).key
