@@ -55,7 +55,7 @@ def fit(cfg: DictConfig) -> dict[str, float]:
         card["began_with"] = first.card
     path = Path(cfg.output) / f"{cfg.name}.safetensors"
     if trainer.is_global_zero:
-        _export(path, cfg, task, card)  # what follows takes minutes, and a lent machine may not have them
+        _export(path, cfg, task, card)  # what follows takes minutes, and may not get them
     _calibrate(trainer, task, data)
     if cfg.test:
         trainer.test(task, datamodule=data, verbose=False)
