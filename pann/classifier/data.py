@@ -25,6 +25,8 @@ from pann.core.random import generator
 
 NOT_AN_ATOM = 0
 """Label of a traced peak that is no atom, in files; the class MAX_CANDIDATES in graphs."""
+SPLITS_OF = {"validate": ("validation",), "test": ("test",)}
+"""Splits that a stage of the trainer needs; the others need all."""
 BASELINES = ("kmeans", "local_kmeans", "mixture", "scattering")
 _LOCAL_RADIUS = 10.0
 _COMMON_METALS = (13, 14, 22, 26, 27, 28, 29, 42, 44, 45, 46, 47, 72, 73, 74, 77, 78, 79)
@@ -197,10 +199,10 @@ class ClassifierData(LightningDataModule):
         self._sources: dict[str, int] = {}
 
     def setup(self, stage: str | None = None) -> None:
-        """Read every split once."""
-        if self._sets:
-            return
-        for split in self.splits:
+        """Read what `stage` needs and is not yet there."""
+        for split in SPLITS_OF.get(stage or "fit", tuple(self.splits)):
+            if split in self._sets:
+                continue
             parts = [_particles(folder / split, splits.get(split, 0)) for folder, splits in self._folders.items()]
             particles = [particle for part in parts for particle in part]
             for particle in particles:

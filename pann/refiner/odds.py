@@ -7,7 +7,7 @@ peaks of presence and of density are like its own. That is empirical Bayes: the 
 group (Efron, Large-Scale Inference, Cambridge 2010).
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Self
 
 import numpy as np
@@ -60,7 +60,7 @@ class Odds:
     @property
     def row(self) -> Tensor:
         """(4,), what `of_row` takes."""
-        return torch.tensor([self.by_presence, self.by_counts, self.by_peers, self.offset])
+        return torch.tensor(astuple(self))
 
     @classmethod
     def fit(
@@ -95,7 +95,7 @@ class Odds:
         peers : (n,) what they say of others like it, M.
         """
         columns = _columns(*(np.asarray(values, np.float64) for values in (heights, evidence, peers)))
-        total: NDArray[np.float64] = columns @ self.row.double().numpy()
+        total: NDArray[np.float64] = columns @ np.array(astuple(self))
         return total
 
     def loosened(self, threshold: float, share: float) -> float:

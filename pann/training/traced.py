@@ -4,7 +4,7 @@ They are made particle by particle, so that an interrupted run goes on where it 
 their own: a change of features, tracing or refiner reuses them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from pann.classifier.data import ClassifierData
+from pann.classifier.data import SPLITS_OF, ClassifierData
 from pann.core.progress import progress_bar
 from pann.training.traced_particle import Recipe, is_complete, make_particle
 
@@ -63,6 +63,13 @@ class TracedClassifierData(ClassifierData):
         for folder, (recipe, splits) in self._jobs.items():
             make_particles(recipe, self.cache, folder, splits, self.workers)
 
+    def setup(self, stage: str | None = None) -> None:
+        """Read what `stage` needs; what is to be validated outside a trainer, which prepares nothing, is made first."""
+        if stage == "validate":
+            for folder, (recipe, splits) in self._jobs.items():
+                make_particles(recipe, self.cache, folder, splits, self.workers, SPLITS_OF[stage])
+        super().setup(stage)
+
     def describe(self) -> dict[str, Any]:
         """Plain values for the card of the weights."""
         recipe = {key: value for key, value in asdict(self.recipe).items() if key not in ("features", "refiner")}
@@ -70,14 +77,25 @@ class TracedClassifierData(ClassifierData):
         return {**super().describe(), "faint": self.faint, "recipe": recipe}
 
 
-def make_particles(recipe: Recipe, cache: Path, folder: Path, splits: Mapping[str, int], workers: int = 1) -> None:
-    """Write the missing particles of `splits` (number by name) below `folder`, with reconstructions below `cache`."""
+def make_particles(
+    recipe: Recipe,
+    cache: Path,
+    folder: Path,
+    splits: Mapping[str, int],
+    workers: int = 1,
+    only: Collection[str] | None = None,
+) -> None:
+    """Write the missing particles of `splits` (number by name) below `folder`, with reconstructions below `cache`.
+
+    Of the splits named in `only`, if it is given.
+    """
     ends = accumulate(splits.values(), initial=0)
     starts = {
         split: place * SPLIT_STRIDE if recipe.data_set is None else end
         for place, (split, end) in enumerate(zip(splits, ends, strict=False))
     }
     wanted = [(split, number, starts[split] + number) for split, count in splits.items() for number in range(count)]
+    wanted = [job for job in wanted if only is None or job[0] in only]
     missing = [job for job in wanted if not is_complete(recipe, folder, *job)]
     if not missing:
         return

@@ -100,6 +100,16 @@ def test_an_interrupted_run_makes_the_same_particle_again(made, recipe, tmp_path
     assert np.array_equal(first.labels, second.labels)
 
 
+def test_calibrating_outside_a_trainer_makes_the_validation_particles_alone(recipe, tmp_path):
+    data = TracedClassifierData(
+        cache=tmp_path, workers=1, recipe=recipe, splits={"train": 5, "validation": 1, "test": 1},
+        graph={}, batch_size=1, steps_per_epoch=2, augment=0.0, seed=1,
+    )  # fmt: skip
+    data.setup("validate")
+    assert len(data.val_dataloader().dataset) == 1
+    assert [path.parent.name for path in data.folder.rglob("*.h5")] == ["validation"]
+
+
 def test_splits_hold_different_samples(made):
     volumes = sorted(path.stem for path in made.cache.glob("volumes-*/*.h5"))
     assert volumes == ["00000000", f"{SPLIT_STRIDE:08d}"]
