@@ -123,7 +123,7 @@ def tiers(device: str) -> None:
             name = "linear, focus" if focus else "linear"
             show(name, f"{n_series} series at once", spent / (n_series * len(TILTS)))
     n_points, together = PROBES[kind]
-    whole = 4 * case.n_pixels**2
+    whole = case.n_scanned
     n_points = n_points or whole
     windowed = WindowedTier(device=device, batch=together)
     points = generator(0, "points").uniform(-8, 8, size=(n_points, 2))

@@ -77,7 +77,7 @@ def of_kernels(number: int, microscope: Microscope) -> float:
 def of_abtem(number: int, microscope: Microscope, sampling: float) -> float:
     """Cross-section [Å²] of abTEM's potential: the mean over two places, on and between points of the grid."""
     atom = IsolatedAtom(number, microscope, EDGE, sampling)
-    box = Box((EDGE, EDGE, 2.0), (atom.n, atom.n), (1, 1), 1, np.zeros(3))
+    box = Box((EDGE, EDGE, 2.0), (atom.n, atom.n), (1, 1), 1, (1, 1), np.zeros(3))
     found = []
     for place in EDGE / 2 + np.array([0.0, 0.5]) * EDGE / atom.n:
         specimen = Specimen(np.array([number]), np.array([[place, place, 1.0]]), box, 2.0)

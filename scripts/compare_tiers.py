@@ -22,6 +22,7 @@ from pann.core.files import atomic_path
 from pann.core.progress import progress_bar
 from pann.core.random import generator
 from pann.report.markdown import markdown_table
+from pann.simulation.imaging.box import plan_box
 from pann.simulation.imaging.linear import LinearTier
 from pann.simulation.imaging.tiers import TIERS
 from pann.simulation.imaging.views import Views
@@ -62,6 +63,12 @@ class Case:
         moves = [sigmas * seed.normal(size=(len(self.model), 3)) for seed in seeds]
         return Views([VIEWS[self.view]] * self.n_images, (self.n_pixels, self.n_pixels), PIXEL, displacements=moves)
 
+    @cached_property
+    def n_scanned(self) -> int:
+        """Scan points of a whole image."""
+        scan = plan_box(self.model, self.views, MICROSCOPE, sampling=WAVES["prism"].sampling, scan_step=None).scan
+        return scan[0] * scan[1]
+
     @property
     def label(self) -> str:
         """Size [nm] and view."""
@@ -79,7 +86,8 @@ class Store:
     """Results by name, computed once, with the processor time that they took."""
 
     def __init__(self, folder: Path) -> None:
-        facts = [MICROSCOPE.to_dict(), PIXEL, SEED, THERMAL, VIEWS, {name: repr(tier) for name, tier in WAVES.items()}]
+        tiers = {name: repr(tier) for name, tier in WAVES.items()}
+        facts = [MICROSCOPE.to_dict(), MICROSCOPE.scan_step, PIXEL, SEED, THERMAL, VIEWS, tiers]
         self.folder = folder / hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
     def get(self, name: str, compute: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
@@ -136,21 +144,24 @@ class Comparison:
         compute = partial(WAVES[tier].at, case.model, case.views, 0, MICROSCOPE, points)
         return self._get(case, tier, kind, compute, len(points))
 
-    def image(self, case: Case, k: int) -> np.ndarray:
-        """PRISM image of configuration `k`."""
-        compute = partial(WAVES["prism"].fraction, case.model, case.views, k, MICROSCOPE)
-        return self._get(case, "prism", f"image {k}", compute, 4 * case.n_pixels**2)
+    def image(self, case: Case, tier: str, k: int) -> np.ndarray:
+        """Whole image of configuration `k`."""
+        compute = partial(WAVES[tier].fraction, case.model, case.views, k, MICROSCOPE)
+        return self._get(case, tier, f"image {k}", compute, case.n_scanned)
 
     def rows(self, case: Case) -> list[tuple[str, ...]]:
         """Rows of the table for one particle and view."""
         linear = {name: tier.fractions(case.model, case.views, MICROSCOPE) for name, tier in LINEAR.items()}
         first = {name: images[0] for name, images in linear.items()}
         rows = []
-        prism = [self.image(case, k) for k in range(case.n_images)]
+        prism = [self.image(case, "prism", k) for k in range(case.n_images)]
         first["prism"] = prism[0]
         for name, images in linear.items():
             what = f"image, {case.n_images} configuration{'s' * (case.n_images > 1)}"
             rows.append((case.label, what, name, "prism", *agreement(images.mean(0), np.mean(prism, axis=0))))
+        if case.shells == min(PATCHES):
+            whole = self.image(case, "windowed", 0)
+            rows.append((case.label, "image, 1 configuration", "prism", "windowed", *agreement(prism[0], whole)))
         points = generator(SEED, "points").uniform(-8, 8, size=(POINTS, 2))
         pair = [self.scanned(case, tier, "points", points) for tier in ("windowed", "multislice")]
         rows.append((case.label, f"{POINTS} points, no blur", "windowed", "multislice", *agreement(*pair)))
@@ -167,7 +178,6 @@ def rates(spent: dict[tuple[str, int], list[tuple[float, int]]]) -> list[tuple[s
     """Rows: processor time of one image and of 41 of the 2.5 nm particle, and images an hour on 2 cores."""
     case, n_tilts = CASES[0], 41
     series = Views(np.linspace(-70, 70, n_tilts), (case.n_pixels, case.n_pixels), PIXEL)
-    whole = 4 * case.n_pixels**2
     measured = []
     for name, tier in LINEAR.items():
         times = []
@@ -177,9 +187,12 @@ def rates(spent: dict[tuple[str, int], list[tuple[float, int]]]) -> list[tuple[s
             times.append((time.process_time() - start) / n_tilts)
         measured.append((name, float(np.median(times[1:])), "41 tilts at once"))
     for name in ("prism", "windowed", "multislice"):
+        whole = [seconds for seconds, n_points in spent[name, case.shells] if n_points == case.n_scanned]
+        if whole:
+            measured.append((name, min(whole), "one image"))
+            continue
         seconds, n_points = min(spent[name, case.shells], key=lambda entry: entry[0] / entry[1])
-        how = "one image" if n_points == whole else f"{n_points} of {whole} scan points"
-        measured.append((name, seconds * whole / n_points, how))
+        measured.append((name, seconds * case.n_scanned / n_points, f"{n_points} of {case.n_scanned} scan points"))
     return [(name, f"{short(s)} s", f"{short(n_tilts * s)} s", short(7200 / s), how) for name, s, how in measured]
 
 
@@ -223,7 +236,7 @@ is in `cross_sections.md`.
 ## Rates
 
 Processor time of one core for an image of the 2.5 nm particle ({atoms} atoms, {pixels} pixels, one phonon
-configuration, scan at the Nyquist step), and images an hour on two cores.
+configuration, the scan as coarse as the source allows), and images an hour on two cores.
 
 {rates}
 

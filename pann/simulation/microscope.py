@@ -1,7 +1,7 @@
 """The instrument: everything about the microscope that an image depends on."""
 
 from dataclasses import asdict, dataclass, fields
-from math import isfinite, pi
+from math import isfinite, log, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,15 @@ class Microscope:
     def nyquist_step(self) -> float:
         """Largest scan step [Å] that does not alias: ADF images hold frequencies up to 2 α / λ."""
         return self.wavelength / (4e-3 * self.semiangle)
+
+    @property
+    def scan_step(self) -> float:
+        """Coarsest scan step [Å] of an image that the source will blur: what aliases it damps to 1 %."""
+        highest = 1 / (2 * self.nyquist_step)
+        kept = highest
+        if self.source_sigma > 0:
+            kept = min(highest, sqrt(log(100) / 2) / (pi * self.source_sigma))
+        return 1 / (highest + kept)
 
     @property
     def sampling_limit(self) -> float:

@@ -26,14 +26,16 @@ class Box:
     edges : [Å] along x, y and the beam.
     gpts : points of the waves along x and y, products of 2, 3, 5 and 7.
     factors : windows of PRISM along each edge, which divide `gpts`.
-    oversampling : scan points per pixel along each axis.
-    centre : (3,) the rotation centre in the box [Å]: scan points lie symmetrically about the centres of pixels.
+    oversampling : points per pixel along each axis of the fine grid that is blurred and binned.
+    scan : scan points along x and y, not more than there are on the fine grid.
+    centre : (3,) the rotation centre in the box [Å]: the fine grid lies symmetrically about the centres of pixels.
     """
 
     edges: tuple[float, float, float]
     gpts: tuple[int, int]
     factors: tuple[int, int]
     oversampling: int
+    scan: tuple[int, int]
     centre: NDArray[np.float64]
 
     def place(self, points: NDArray[np.float64], name: str) -> NDArray[np.float64]:
@@ -60,7 +62,7 @@ def plan_box(
     Parameters
     ----------
     sampling : coarsest sampling of the waves [Å].
-    scan_step : largest scan step before blurring and binning [Å]; None takes the Nyquist step of the probe.
+    scan_step : largest scan step before blurring and binning [Å]; None takes `Microscope.scan_step`.
     window : least width [Å] of the part of the box that one probe sees; None is the box.
 
     Raises
@@ -85,8 +87,8 @@ def plan_box(
             f"set sampling to at most {microscope.sampling_limit:.4f} Å"
         )
     # 5 % beyond Nyquist is harmless: the transfer function of an ADF image is nearly zero there.
-    step = 1.05 * microscope.nyquist_step if scan_step is None else scan_step
-    oversampling = max(1, ceil(views.pixel_size / step - 1e-9))
+    fine_step = 1.05 * microscope.nyquist_step if scan_step is None else scan_step
+    oversampling = max(1, ceil(views.pixel_size / fine_step - 1e-9))
     if views.pixel_size / oversampling > 1.06 * microscope.nyquist_step:
         warnings.warn(
             f"scan step {views.pixel_size / oversampling:.2f} Å is above the Nyquist step "
@@ -96,4 +98,14 @@ def plan_box(
     height = 2 * (radius + VACUUM)
     centring = 0.5 * (oversampling - 1) / oversampling * views.pixel_size
     centre = np.array([n // 2 * views.pixel_size + centring for n in views.image_shape] + [height / 2])
-    return Box((lateral[0], lateral[1], height), (gpts[0], gpts[1]), (factors[0], factors[1]), oversampling, centre)
+    fine = [n * oversampling for n in views.image_shape]
+    step = 1.05 * microscope.scan_step if scan_step is None else 0.0
+    scan = [n if step == 0 else min(n, ceil(edge / step - 1e-9)) for n, edge in zip(fine, lateral, strict=True)]
+    return Box(
+        edges=(lateral[0], lateral[1], height),
+        gpts=(gpts[0], gpts[1]),
+        factors=(factors[0], factors[1]),
+        oversampling=oversampling,
+        scan=(scan[0], scan[1]),
+        centre=centre,
+    )

@@ -52,7 +52,7 @@ def transmission_slices(
     band = torch.as_tensor(antialias_aperture(gpts, sampling, np), dtype=torch.float32, device=device)
     low = [_low(n, m, device) for n, m in zip(gpts, fine, strict=True)]
     waves = [_frequencies(m, edge, half) for m, edge, half in zip(fine, box[:2], (False, True), strict=True)]
-    layer = np.minimum((positions[:, 2] / box[2] * n_slices).astype(int), n_slices - 1)
+    layer = layer_of(positions, box[2], n_slices)
     area = fine[0] * fine[1] / (box[0] * box[1])
     slices = torch.ones((n_slices, *gpts), dtype=torch.complex64, device=device)
     for index in np.unique(layer):
@@ -75,6 +75,11 @@ def transmission_slices(
 def number_of_slices(height: float, slice_thickness: float) -> int:
     """Of equal thickness, at most `slice_thickness` [Å], that fill `height` [Å]."""
     return max(1, ceil(height / slice_thickness - 1e-9))
+
+
+def layer_of(positions: NDArray[np.float64], height: float, n_slices: int) -> NDArray[np.int64]:
+    """Slice (n_atoms,) of each of the `positions` (n_atoms, 3) [Å] in a box of this `height` [Å]."""
+    return np.minimum((positions[:, 2] / height * n_slices).astype(np.int64), n_slices - 1)
 
 
 def _low(n: int, fine: int, device: torch.device | str) -> Tensor:

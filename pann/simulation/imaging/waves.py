@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
+from scipy.signal import resample
 
 from pann.core.atomic_model import AtomicModel
 from pann.core.errors import ConfigError, InputError
@@ -48,7 +49,8 @@ class WaveTier(ABC):
     slice_thickness : of the slices, at most [Å].
     thermal_sigma : rms displacement of the atoms along one axis [Å], one number or one by atomic number.
     n_phonons : configurations of frozen phonons that are averaged in each image. Zone axes need several.
-    scan_step : largest scan step before blurring and binning [Å]; None takes the Nyquist step of the probe.
+    scan_step : largest scan step before blurring and binning [Å]; None takes the coarsest that the blur by the
+        source forgives (`Microscope.scan_step`), and interpolates.
     potential : "exact" sums the potential in Fourier space and resolves its cusps, see
         `pann.simulation.imaging.potential`; "abtem" is abTEM's own, 6 % low at 0.066 Å.
     device : "cpu", or "cuda" for a GPU (the tiers by abTEM then need cupy).
@@ -113,10 +115,12 @@ class WaveTier(ABC):
     ) -> NDArray[np.float32]:
         """Image `index` of `fractions` alone, (nx, ny), blurred by the source: the mean over the area of each pixel."""
         box = self._plan(model, views, microscope)
-        shape = tuple(n * box.oversampling for n in views.image_shape)
-        steps = (np.arange(n) * views.pixel_size / box.oversampling for n in shape)
+        steps = (np.arange(n) * edge / n for n, edge in zip(box.scan, box.edges[:2], strict=True))
         scan = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 2)
-        fine = self._mean(model, views.only(index), box, microscope, scan, (seed, index)).reshape(shape)
+        fine = self._mean(model, views.only(index), box, microscope, scan, (seed, index)).reshape(box.scan)
+        for axis, n in enumerate(views.image_shape):
+            if n * box.oversampling != box.scan[axis]:
+                fine = resample(fine, n * box.oversampling, axis=axis)  # in Fourier space: the box is periodic
         return blur_and_bin(fine, views.pixel_size, box.oversampling, microscope.source_sigma)
 
     def at(

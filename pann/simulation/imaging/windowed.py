@@ -11,17 +11,20 @@ from typing import ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from pann.core.errors import ConfigError
 from pann.simulation.imaging.device import torch_device
 from pann.simulation.imaging.grids import smooth_size
-from pann.simulation.imaging.potential import transmission_slices
+from pann.simulation.imaging.potential import layer_of, transmission_slices
 from pann.simulation.imaging.waves import Foci, Specimen, WaveTier
 from pann.simulation.microscope import Microscope
 
 LEAST_WINDOW = 6.0
 """Narrower windows [Å] cut the probe."""
+REACH = 1.0
+"""A slice is vacuum to a probe whose window ends further [Å] than this from every atom in it."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,20 @@ class WindowedTier(WaveTier):
         box = specimen.box
         window = _Window(box.edges, box.gpts, self.window, microscope, slices.device)
         propagator = window.propagator(box.edges[2] / len(slices))
+        slices = window.wrapped(slices)
+        spans = occupied_slices(specimen, points, len(slices), max(window.edges) / 2 + REACH)
+        # Probes that enter and leave the particle together travel together; through vacuum alone nothing is scattered.
+        order = np.lexsort((spans[:, 1], spans[:, 0]))
+        order = order[spans[order, 0] < spans[order, 1]]
         total = np.zeros(len(points))
         for focus, weight in foci:
             aperture = window.aperture(focus)
-            for start in range(0, len(points), self.batch):
-                rows = slice(start, start + self.batch)
-                first, probe = window.probes(points[rows], aperture)
-                total[rows] += weight * window.detect(_through(probe, slices, first, propagator)).cpu().numpy()
+            for start in range(0, len(order), self.batch):
+                rows = order[start : start + self.batch]
+                first, last = spans[rows, 0].min(), spans[rows, 1].max()
+                corners, probes = window.probes(points[rows], aperture * propagator ** int(first))
+                waves = _through(probes, slices[first:last], corners, propagator)
+                total[rows] += weight * window.detect(waves).cpu().numpy()
         return total
 
     def _slices(self, specimen: Specimen, microscope: Microscope) -> Tensor:
@@ -94,6 +104,7 @@ class _Window:
         self.sampling = (edges[0] / gpts[0], edges[1] / gpts[1])
         sizes = [min(n, smooth_size(ceil(least / s - 1e-9), 2)) for n, s in zip(gpts, self.sampling, strict=True)]
         self.shape = (sizes[0], sizes[1])
+        self.edges = (sizes[0] * self.sampling[0], sizes[1] * self.sampling[1])
         self.kx, self.ky = (
             np.fft.fftfreq(n, s).reshape(shape)
             for n, s, shape in zip(self.shape, self.sampling, ((-1, 1), (1, -1)), strict=True)
@@ -104,6 +115,11 @@ class _Window:
 
     def _tensor(self, array: NDArray) -> Tensor:
         return torch.as_tensor(array).to(self.device)
+
+    def wrapped(self, slices: Tensor) -> Tensor:
+        """Periodic `slices` (n, nx, ny), continued by a window so that every crop is a block of them."""
+        columns, rows = (self._tensor(np.arange(n + m) % n) for n, m in zip(self.gpts, self.shape, strict=True))
+        return slices[:, columns[:, None], rows[None, :]]
 
     def propagator(self, distance: float) -> Tensor:
         """Fresnel propagator over `distance` [Å], limited to 2/3 of the Nyquist frequency."""
@@ -126,9 +142,9 @@ class _Window:
         wave = disc * np.exp(1j * phase)
         return self._tensor((wave / np.sqrt((disc**2).sum())).astype(np.complex64))
 
-    def probes(self, points: NDArray[np.float64], aperture: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Columns and rows of the box under each window, and the probes (m, nx, ny) in it, at `points` (m, 2) [Å]."""
-        waves, indices = aperture, []
+    def probes(self, points: NDArray[np.float64], aperture: Tensor) -> tuple[Tensor, Tensor]:
+        """First column and row (m, 2) of each window at `points` (m, 2) [Å]; transforms of the probes (m, nx, ny)."""
+        waves, corners = aperture, []
         for axis, k in enumerate((self.kx, self.ky)):
             n, half = self.gpts[axis], self.shape[axis] // 2
             nearest = np.rint(points[:, axis] / self.sampling[axis]).astype(int)
@@ -136,8 +152,8 @@ class _Window:
             offset = points[:, axis] - (nearest - half) * self.sampling[axis]
             ramp = np.exp(-2j * pi * offset[:, None, None] * k[None]).astype(np.complex64)
             waves = waves * self._tensor(ramp)
-            indices.append(self._tensor((nearest[:, None] - half + np.arange(self.shape[axis])) % n))
-        return (indices[0], indices[1]), torch.fft.ifft2(waves, norm="ortho")
+            corners.append((nearest - half) % n)
+        return self._tensor(np.stack(corners, axis=1)), waves
 
     def detect(self, waves: Tensor) -> Tensor:
         """Share of each of the `waves` (m, nx, ny), given in Fourier space, on the detector."""
@@ -145,11 +161,36 @@ class _Window:
         return (power * self.annulus).sum(dim=(1, 2), dtype=torch.float64)
 
 
-def _through(probe: Tensor, slices: Tensor, indices: tuple[Tensor, Tensor], propagator: Tensor) -> Tensor:
-    """The probes behind all slices, in Fourier space."""
-    columns, rows = indices[0][:, :, None], indices[1][:, None, :]
-    for transmission in slices[:-1]:
-        probe = torch.fft.ifft2(
-            torch.fft.fft2(probe * transmission[columns, rows], norm="ortho") * propagator, norm="ortho"
-        )
-    return torch.fft.fft2(probe * slices[-1][columns, rows], norm="ortho") * propagator
+def occupied_slices(specimen: Specimen, points: NDArray[np.float64], n_slices: int, reach: float) -> NDArray[np.int64]:
+    """First slice with an atom near each of `points` (m, 2) [Å], and the one behind the last, (m, 2).
+
+    Near is at most `reach` [Å] away along x and along y, in the periodic box. Without an atom they are n_slices and 0.
+    """
+    layers = layer_of(specimen.positions, specimen.box.edges[2], n_slices)
+    lateral = np.array(specimen.box.edges[:2])
+    spans = np.tile([n_slices, 0], (len(points), 1))
+    for layer in np.unique(layers):
+        atoms = cKDTree(specimen.positions[layers == layer, :2], boxsize=lateral)
+        distances, _ = atoms.query(points % lateral, p=np.inf, distance_upper_bound=reach)
+        near = np.isfinite(distances)
+        spans[near, 0] = np.minimum(spans[near, 0], layer)
+        spans[near, 1] = layer + 1
+    return spans
+
+
+def _through(waves: Tensor, slices: Tensor, corners: Tensor, propagator: Tensor) -> Tensor:
+    """The `waves` (m, nx, ny) behind all of the wrapped `slices`; both in Fourier space."""
+    for transmission in slices:
+        crops = _crops(transmission, corners, (waves.shape[1], waves.shape[2]))
+        waves = torch.fft.fft2(crops.mul_(torch.fft.ifft2(waves, norm="ortho")), norm="ortho").mul_(propagator)
+    return waves
+
+
+def _crops(transmission: Tensor, corners: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Blocks (m, nx, ny) of one wrapped slice, from `corners` (m, 2) on."""
+    nx, ny = shape
+    if transmission.device.type == "cpu":  # copies of blocks: faster than an index here, slower on a GPU
+        return torch.stack([transmission[x : x + nx, y : y + ny] for x, y in corners.tolist()])
+    columns = corners[:, 0, None, None] + torch.arange(nx, device=corners.device)[:, None]
+    rows = corners[:, 1, None, None] + torch.arange(ny, device=corners.device)
+    return transmission[columns, rows]

@@ -41,7 +41,7 @@ def test_z_exponents_of_abtem_potentials(energy: float, inner: float, expected: 
     sections = {}
     for number in (28, 78):
         atom = IsolatedAtom(number, microscope, edge)
-        box = Box((edge, edge, 2.0), (atom.n, atom.n), (1, 1), 1, np.zeros(3))
+        box = Box((edge, edge, 2.0), (atom.n, atom.n), (1, 1), 1, (1, 1), np.zeros(3))
         places = edge / 2 + np.array([0.0, 0.5]) * edge / atom.n
         found = []
         for place in places:

@@ -11,6 +11,15 @@ def test_nyquist_step_and_sampling_limit(microscope: Microscope) -> None:
     assert microscope.sampling_limit == pytest.approx(0.0691, abs=5e-4)
 
 
+def test_the_source_allows_a_coarser_scan() -> None:
+    """Frequencies from 2 α / λ down fold to where the blur leaves 1 % of them; a point source forgives none."""
+    sharp, blurred = Microscope(source_sigma=0.0), Microscope(source_sigma=0.30)
+    assert sharp.scan_step == pytest.approx(sharp.nyquist_step)
+    folded = 1 / blurred.scan_step - 1 / (2 * blurred.nyquist_step)
+    assert np.exp(-2 * (np.pi * blurred.source_sigma * folded) ** 2) == pytest.approx(0.01)
+    assert blurred.scan_step > 1.2 * blurred.nyquist_step
+
+
 def test_aberrations_are_those_of_abtem() -> None:
     from abtem import CTF
 

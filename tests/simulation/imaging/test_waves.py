@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from pann.core import AtomicModel, InputError
+from pann.simulation.imaging.box import Box
 from pann.simulation.imaging.linear import LinearTier
 from pann.simulation.imaging.multislice import MultisliceTier
 from pann.simulation.imaging.prism import PrismTier
 from pann.simulation.imaging.views import Views
-from pann.simulation.imaging.waves import WaveTier
-from pann.simulation.imaging.windowed import WindowedTier
+from pann.simulation.imaging.waves import Specimen, WaveTier
+from pann.simulation.imaging.windowed import WindowedTier, occupied_slices
 from pann.simulation.microscope import Microscope
 
 NARROW = Microscope(semiangle=10, source_sigma=0.2)
@@ -58,6 +59,36 @@ def test_one_heavy_atom_looks_as_its_kernel(microscope: Microscope) -> None:
     image = WindowedTier(**STATIC).fraction(model, views, 0, microscope)
     assert image.sum() == pytest.approx(linear.sum(), rel=0.025)
     assert difference(linear, image) < 0.05
+
+
+def test_scans_as_coarse_as_the_source_allows_give_the_image_of_fine_ones() -> None:
+    model, microscope = AtomicModel([[0.5, 0.2, 0.0], [-0.7, 0.4, 1.0]], [78, 29]), Microscope(source_sigma=0.4)
+    tier, views = WindowedTier(**STATIC, window=6.0), Views([0.0], (18, 20), 0.4)
+    coarse = tier.fraction(model, views, 0, microscope)
+    fine = replace(tier, scan_step=0.2).fraction(model, views, 0, microscope)
+    assert difference(coarse, fine) < 2e-3
+
+
+def test_vacuum_is_known_where_no_atom_is_near() -> None:
+    """One atom in the third of five slices; the box is periodic along x and y."""
+    box = Box((20.0, 30.0, 10.0), (300, 450), (1, 1), 1, (50, 75), np.array([10.0, 15.0, 5.0]))
+    specimen = Specimen(np.array([29]), np.array([[1.0, 15.0, 4.5]]), box, 2.0)
+    points = np.array([[3.0, 15.0], [18.5, 18.4], [5.0, 15.0], [1.0, 20.0], [-1.0, 15.0]])
+    spans = occupied_slices(specimen, points, 5, reach=3.5)
+    np.testing.assert_array_equal(spans, [[2, 3], [2, 3], [5, 0], [5, 0], [2, 3]])
+
+
+def test_vacuum_scatters_nothing(three_atoms: AtomicModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes that skip the slices without atoms near see what those see that pass through all of them."""
+    views, microscope = Views([(10.0, 40.0, -20.0)], (60, 60), 0.4), Microscope()
+    points = np.concatenate([POINTS, 4 * POINTS])
+    tier = WindowedTier(**STATIC, batch=1)
+    found = tier.at(three_atoms, views, 0, microscope, points)
+    monkeypatch.setattr("pann.simulation.imaging.windowed.REACH", 100.0)
+    everything = tier.at(three_atoms, views, 0, microscope, points)
+    assert difference(found, everything) < 1e-3
+    assert found[-1] == 0
+    assert everything[-1] < 1e-6 * everything.max()
 
 
 @pytest.mark.parametrize("tier", [PrismTier(), WindowedTier(window=6.0)], ids=lambda tier: tier.name)
