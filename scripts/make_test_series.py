@@ -3,8 +3,8 @@
 python scripts/make_test_series.py [--only NAME ...] [--folder data/test_series] [--cache data/cache/test_series]
 python scripts/make_test_series.py --models FOLDER --folder out/published [--tier windowed --device cuda]
 
-With --models the particles are cut from published atomic models in that folder (`PUBLISHED` names the files). On a GPU
-windowed multislice takes the place of PRISM; it differs by R = 0.2 to 3 % (docs/simulation_tiers.md).
+With --models the particles are cut from published atomic models in that folder (`PUBLISHED` names the files). Windowed
+multislice is faster than PRISM, on a CPU too; they differ by R = 0.1 to 3 % (docs/simulation_tiers.md).
 
 Networks are tested on these series and never trained on them. A projection takes 15 to 100 s on one core, the whole
 set some two and a half hours. Images are kept one by one in the cache folder, so an interrupted run continues where it
@@ -83,7 +83,7 @@ PUBLISHED = {
     "nipdpt_mea1": Cut("mhea_MEA1.xyz", 280, 0.6),
     "pdpt_coreshell": Cut("pdpt_coreshell_EPB.xyz", 280, 0.5),  # core and shell
     "sigesn_glass": Cut("gt_aSiGeSn.xyz", 220, 0.8),
-    "metallic_glass": Cut("metallic_glass.xyz.gz", 3000, 0.4, Entry(72, 55, 0.347)),  # hours of PRISM: for a GPU
+    "metallic_glass": Cut("metallic_glass.xyz.gz", 3000, 0.4, Entry(72, 55, 0.347)),  # by --tier windowed, two hours of a core
 }
 """Pieces of published models, as small as PRISM can afford but the last: the surface of each is partly the cut's."""
 

@@ -121,7 +121,8 @@ class WaveTier(ABC):
         for axis, n in enumerate(views.image_shape):
             if n * box.oversampling != box.scan[axis]:
                 fine = resample(fine, n * box.oversampling, axis=axis)  # in Fourier space: the box is periodic
-        return blur_and_bin(fine, views.pixel_size, box.oversampling, microscope.source_sigma)
+        image = blur_and_bin(fine, views.pixel_size, box.oversampling, microscope.source_sigma)
+        return np.maximum(image, 0)  # interpolation overshoots by a little where there is next to nothing
 
     def at(
         self,

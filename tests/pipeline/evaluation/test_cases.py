@@ -50,8 +50,8 @@ def test_a_missing_wedge_makes_the_beam_the_worst_axis(case: Case) -> None:
 def test_atoms_are_as_bright_as_the_images_say(truth: AtomicModel) -> None:
     tilts = np.arange(-60, 61, 20.0)
     fractions = LinearTier(thermal_sigma=0.07).fractions(truth, Views(tilts, (40, 40), 0.4), Microscope())
-    metadata = {"thermal_sigma": 0.07}
-    for loss in (1.0, 0.8):
+    facts = {"thermal_sigma": 0.07}
+    for loss, metadata in ((1.0, facts), (0.8, {"prism": facts}), (0.8, {"windowed": facts})):
         series = TiltSeries(loss * fractions, tilts, 0.4, kind="intensity", name="tiny", metadata=metadata)
         target = Target.of_series(NoiseFreeSeries(series, truth, Microscope()), Scheme(limit=40))
         assert len(target.angles) == 5

@@ -67,6 +67,7 @@ def test_scans_as_coarse_as_the_source_allows_give_the_image_of_fine_ones() -> N
     coarse = tier.fraction(model, views, 0, microscope)
     fine = replace(tier, scan_step=0.2).fraction(model, views, 0, microscope)
     assert difference(coarse, fine) < 2e-3
+    assert coarse.min() >= 0
 
 
 def test_vacuum_is_known_where_no_atom_is_near() -> None:
