@@ -1,9 +1,9 @@
 """What the counts say of each candidate atom: the likelihood ratio of the images with it to those without.
 
 A network that meets a crystal it has not seen completes it as those it has: it puts atoms where there are none. The
-counts know better. Every candidate is weighed with all others as present as the network thinks they are, which is one
-step of mean-field inference (Jordan et al., Machine Learning 37, 183 (1999)). With y the counts, A the image of the
-atom at unit height and μ all the rest, an atom of height a explains them by
+counts know better. Every candidate is weighed with all others as bright as the images want them, beginning with what
+the network thinks of them: a neighbour that takes too much of the light would hide an atom. With y the counts, A the
+image of the atom at unit height and μ all the rest, an atom of height a explains them by
 
     L(a) = Σ y ln(1 + a A / μ) − a A
 
@@ -11,6 +11,7 @@ more than none does. The network has read the same counts, so L is not added to 
 learnt on validation samples, see `pann.refiner.odds`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -36,6 +37,10 @@ LEAST = 1e-3
 FIRST_SHARES = (0.8, 0.15, 0.05)
 """Of the light in the cores, in the halos and in the background, before it is fitted in `STEPS` steps."""
 STEPS = 40
+HEIGHT_STEPS = 15
+"""Steps by which the heights of all candidates follow the images."""
+HEIGHT_PRIOR = 2.0
+"""Counts that the network's heights are worth beside those of the images."""
 WIDTH_TILTS = 8
 """Images by which the width is chosen."""
 SCALES = 25
@@ -136,20 +141,44 @@ def weigh(
     expected = (chance * np.clip(heights, HEIGHTS[0], HEIGHTS[-1])).astype(np.float32)
     shape, pixel = series.image_shape, series.pixel_size
 
-    def light_of(tilts: NDArray[np.int64], width: float) -> _Light:
+    def light_of(tilts: NDArray[np.int64], width: float, expected: NDArray[np.float32]) -> _Light:
         cores = [image_of_atoms(places[tilt], shape, width / pixel) @ expected for tilt in tilts]
         return _Light.fit(counts[tilts], np.stack(cores).reshape(-1, *shape), HALO / pixel)
 
     few = np.unique(np.linspace(0, series.n_tilts - 1, min(WIDTH_TILTS, series.n_tilts)).round().astype(np.int64))
-    width = max(WIDTHS, key=lambda trial: light_of(few, trial).log_likelihood)
-    light = light_of(np.arange(series.n_tilts), width)
+    width = max(WIDTHS, key=lambda trial: light_of(few, trial, expected).log_likelihood)
+    every = np.arange(series.n_tilts)
+    atoms = [csc_array(image_of_atoms(place, shape, width / pixel)) for place in places]
+    expected = _as_bright_as_seen(atoms, counts, light_of(every, width, expected), expected)
+    light = light_of(every, width, expected)
     gains = np.zeros((len(HEIGHTS), len(chance)))
     with progress_bar("Weighing candidates", series.n_tilts, progress) as bar:
-        for place, image, rest in zip(places, counts, light.rest, strict=True):
-            atoms = csc_array(image_of_atoms(place, shape, width / pixel))
-            gains += _gains_in(atoms, image.ravel(), rest.ravel(), expected, light.core)
+        for drawn, image, rest in zip(atoms, counts, light.rest, strict=True):
+            gains += _gains_in(drawn, image.ravel(), rest.ravel(), expected, light.core)
             bar.advance()
     return Weighed(gains.T, chance)
+
+
+def _as_bright_as_seen(
+    atoms: Sequence[csc_array], counts: NDArray[np.float32], light: _Light, expected: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The likely heights (n,) of all candidates together, by expectation-maximisation from `expected` (n,) on.
+
+    The prior of each is a Gamma distribution whose mode is `expected` and whose shape is `HEIGHT_PRIOR` + 1.
+
+    Parameters
+    ----------
+    atoms : (pixels, n) of each tilt.
+    counts : (n_tilts, nx, ny).
+    """
+    heights = expected.astype(np.float64)
+    whole = light.core * sum(np.asarray(drawn.sum(axis=0), np.float64).ravel() for drawn in atoms)
+    for _ in range(HEIGHT_STEPS):
+        drawn_to = np.zeros(len(heights))
+        for drawn, image, rest in zip(atoms, counts, light.rest, strict=True):
+            drawn_to += light.core * (drawn.T @ (image.ravel() / (light.core * (drawn @ heights) + rest.ravel())))
+        heights = (heights * drawn_to + HEIGHT_PRIOR) / (whole + HEIGHT_PRIOR / expected)
+    return heights.astype(np.float32)
 
 
 def _gains_in(

@@ -66,6 +66,18 @@ def test_counts_part_atoms_from_places_without(crystal):
     assert right.sum() / (5 * 36) > 0.95
 
 
+def test_a_neighbour_that_is_thought_too_bright_hides_no_atom(crystal):
+    """A light atom, whose neighbours are heavy, and to the network twice as heavy; their images overlap."""
+    atoms = 0.6 * crystal[:27]
+    true = np.where(np.arange(27) % 2, 0.3, 1.7)
+    series = series_of(images_of(atoms, 400 * true))
+    near = np.linalg.norm(atoms - atoms[13], axis=1) < 1.7
+    near[13] = False
+    assert near.sum() == 6
+    thought = np.where(near, 2 * true, true)
+    assert weigh(series, atoms, np.full(27, 0.9), thought).evidence([0.3])[13] > 50
+
+
 def test_the_mean_power_of_the_particle_follows_from_the_images(crystal):
     powers = np.array([1.0, 4.0])
     atoms = crystal[:27]
