@@ -83,9 +83,10 @@ PUBLISHED = {
     "nipdpt_mea1": Cut("mhea_MEA1.xyz", 280, 0.6),
     "pdpt_coreshell": Cut("pdpt_coreshell_EPB.xyz", 280, 0.5),  # core and shell
     "sigesn_glass": Cut("gt_aSiGeSn.xyz", 220, 0.8),
-    "metallic_glass": Cut("metallic_glass.xyz.gz", 3000, 0.4, Entry(72, 55, 0.347)),  # by --tier windowed, two hours of a core
+    "metallic_glass": Cut("metallic_glass.xyz.gz", 3000, 0.4, Entry(72, 55, 0.347)),
 }
-"""Pieces of published models, as small as PRISM can afford but the last: the surface of each is partly the cut's."""
+"""Pieces of published models, as small as PRISM can afford but the last, which is for the windowed tier (two hours of a
+core); the surface of each is partly the cut's."""
 
 
 def cut_truth(name: str, models: Path) -> AtomicModel:

@@ -94,7 +94,8 @@ class Target:
         # what isolated atoms would scatter, and what was scattered: a potential that is coarse loses some
         expected = sum(sections[int(number)] for number in model.numbers)
         seen = float(series.images.sum(axis=(1, 2), dtype=float).mean()) * series.pixel_size**2
-        facts = next((series.metadata[tier] for tier in ("prism", "windowed") if tier in series.metadata), series.metadata)
+        tier = next((name for name in ("prism", "windowed") if name in series.metadata), None)
+        facts = series.metadata if tier is None else series.metadata[tier]
         thermal = float(facts["thermal_sigma"])
         acquisition = Acquisition(
             {number: section * seen / expected for number, section in sections.items()},
