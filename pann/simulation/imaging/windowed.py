@@ -56,19 +56,21 @@ class WindowedTier(WaveTier):
         slices = self._slices(specimen, microscope)
         box = specimen.box
         window = _Window(box.edges, box.gpts, self.window, microscope, slices.device)
-        propagator = window.propagator(box.edges[2] / len(slices))
+        thickness = box.edges[2] / len(slices)
+        propagator = window.propagator(thickness)
         slices = window.wrapped(slices)
         spans = occupied_slices(specimen, points, len(slices), max(window.edges) / 2 + REACH)
         # Probes that enter and leave the particle together travel together; through vacuum alone nothing is scattered.
         order = np.lexsort((spans[:, 1], spans[:, 0]))
         order = order[spans[order, 0] < spans[order, 1]]
+        to_entry = {int(first): window.propagator(thickness * int(first)) for first in np.unique(spans[order, 0])}
         total = np.zeros(len(points))
         for focus, weight in foci:
             aperture = window.aperture(focus)
             for start in range(0, len(order), self.batch):
                 rows = order[start : start + self.batch]
-                first, last = spans[rows, 0].min(), spans[rows, 1].max()
-                corners, probes = window.probes(points[rows], aperture * propagator ** int(first))
+                first, last = int(spans[rows, 0].min()), int(spans[rows, 1].max())
+                corners, probes = window.probes(points[rows], aperture * to_entry[first])
                 waves = _through(probes, slices[first:last], corners, propagator)
                 total[rows] += weight * window.detect(waves).cpu().numpy()
         return total
