@@ -148,19 +148,19 @@ def weigh(
     few = np.unique(np.linspace(0, series.n_tilts - 1, min(WIDTH_TILTS, series.n_tilts)).round().astype(np.int64))
     width = max(WIDTHS, key=lambda trial: light_of(few, trial, expected).log_likelihood)
     every = np.arange(series.n_tilts)
-    atoms = [csc_array(image_of_atoms(place, shape, width / pixel)) for place in places]
-    expected = _as_bright_as_seen(atoms, counts, light_of(every, width, expected), expected)
+    drawn = [csc_array(image_of_atoms(place, shape, width / pixel)) for place in places]
+    expected = _as_bright_as_seen(drawn, counts, light_of(every, width, expected), expected)
     light = light_of(every, width, expected)
     gains = np.zeros((len(HEIGHTS), len(chance)))
     with progress_bar("Weighing candidates", series.n_tilts, progress) as bar:
-        for drawn, image, rest in zip(atoms, counts, light.rest, strict=True):
-            gains += _gains_in(drawn, image.ravel(), rest.ravel(), expected, light.core)
+        for atoms, image, rest in zip(drawn, counts, light.rest, strict=True):
+            gains += _gains_in(atoms, image.ravel(), rest.ravel(), expected, light.core)
             bar.advance()
     return Weighed(gains.T, chance)
 
 
 def _as_bright_as_seen(
-    atoms: Sequence[csc_array], counts: NDArray[np.float32], light: _Light, expected: NDArray[np.float32]
+    drawn: Sequence[csc_array], counts: NDArray[np.float32], light: _Light, expected: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """The likely heights (n,) of all candidates together, by expectation-maximisation from `expected` (n,) on.
 
@@ -168,16 +168,16 @@ def _as_bright_as_seen(
 
     Parameters
     ----------
-    atoms : (pixels, n) of each tilt.
+    drawn : (pixels, n) images of the candidates, for each tilt.
     counts : (n_tilts, nx, ny).
     """
     heights = expected.astype(np.float64)
-    whole = light.core * sum(np.asarray(drawn.sum(axis=0), np.float64).ravel() for drawn in atoms)
+    whole = light.core * sum(np.asarray(atoms.sum(axis=0), np.float64).ravel() for atoms in drawn)
     for _ in range(HEIGHT_STEPS):
-        drawn_to = np.zeros(len(heights))
-        for drawn, image, rest in zip(atoms, counts, light.rest, strict=True):
-            drawn_to += light.core * (drawn.T @ (image.ravel() / (light.core * (drawn @ heights) + rest.ravel())))
-        heights = (heights * drawn_to + HEIGHT_PRIOR) / (whole + HEIGHT_PRIOR / expected)
+        asked = np.zeros(len(heights))
+        for atoms, image, rest in zip(drawn, counts, light.rest, strict=True):
+            asked += light.core * (atoms.T @ (image.ravel() / (light.core * (atoms @ heights) + rest.ravel())))
+        heights = (heights * asked + HEIGHT_PRIOR) / (whole + HEIGHT_PRIOR / expected)
     return heights.astype(np.float32)
 
 

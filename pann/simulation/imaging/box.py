@@ -98,9 +98,10 @@ def plan_box(
     height = 2 * (radius + VACUUM)
     centring = 0.5 * (oversampling - 1) / oversampling * views.pixel_size
     centre = np.array([n // 2 * views.pixel_size + centring for n in views.image_shape] + [height / 2])
-    fine = [n * oversampling for n in views.image_shape]
-    step = 1.05 * microscope.scan_step if scan_step is None else 0.0
-    scan = [n if step == 0 else min(n, ceil(edge / step - 1e-9)) for n, edge in zip(fine, lateral, strict=True)]
+    scan = [n * oversampling for n in views.image_shape]
+    if scan_step is None:
+        step = 1.05 * microscope.scan_step
+        scan = [min(n, ceil(edge / step - 1e-9)) for n, edge in zip(scan, lateral, strict=True)]
     return Box(
         edges=(lateral[0], lateral[1], height),
         gpts=(gpts[0], gpts[1]),
