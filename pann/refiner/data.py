@@ -185,6 +185,11 @@ class RefinerData(LightningDataModule):
         }
         return CombinedLoader(loaders, "max_size_cycle")
 
+    @property
+    def sources(self) -> list[PatchSource]:
+        """What the patches are cut from, of all training samples that the current epoch knows."""
+        return self._sources
+
     def _sources_on(self, device: torch.device) -> list[PatchSource]:
         """The sources of all training samples that are there; the first of them on `device`, see `resident`."""
         kept = sum(source.size for source in self._sources)

@@ -134,12 +134,14 @@ class Level(nn.Module):
 class RefinerNet(nn.Module):
     """What all refiner networks carry: the edge of the pooled cube they read, and what is known of their atoms.
 
-    The threshold, the errors to expect and the odds lie among the buffers, so that they travel with the weights.
+    The threshold, the errors to expect, the odds and the number of readings lie among the buffers, so that they travel
+    with the weights.
     """
 
     presence_threshold: Tensor
     position_errors: Tensor
     existence_odds: Tensor
+    readings_taken: Tensor
 
     def __init__(self, global_size: int) -> None:
         super().__init__()
@@ -147,6 +149,7 @@ class RefinerNet(nn.Module):
         self.register_buffer("presence_threshold", torch.tensor(FIRST_THRESHOLD))
         self.register_buffer("position_errors", torch.tensor(UNKNOWN_ERRORS))
         self.register_buffer("existence_odds", FIRST_ODDS.row)
+        self.register_buffer("readings_taken", torch.tensor(1.0))
 
     @property
     def threshold(self) -> float:
@@ -174,6 +177,15 @@ class RefinerNet(nn.Module):
     @odds.setter
     def odds(self, value: Odds) -> None:
         self.existence_odds.copy_(value.row)
+
+    @property
+    def readings(self) -> int:
+        """How often it reads a volume, see `pann.refiner.readings`."""
+        return round(float(self.readings_taken))
+
+    @readings.setter
+    def readings(self, value: int) -> None:
+        self.readings_taken.fill_(value)
 
 
 class GlobalLocalResUNet(RefinerNet):

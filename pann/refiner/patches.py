@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from pann.refiner.target import CUTOFF, splatted
 PatchBatch = dict[str, Tensor]
 """Keys: patch (b, 2, p, p, p); target (b, 2, p, p, p); pooled (b, 1, g, g, g); place (b, 3, 2); acquisition (b, 6)."""
 
+SECOND_SHARE = 0.75
+"""Of the patches of a source with a second reading, those that show it."""
+
 
 @dataclass(eq=False)
 class PatchSource:
@@ -31,17 +34,22 @@ class PatchSource:
     centres : (n, 3) true atoms [voxels].
     heights : (2, n) of the atoms in density and presence, see `pann.refiner.target`.
     sigma : width of the atoms in the target [voxels].
+    voxel_size : [Å].
     pooled, acquisition : see `Prepared`.
     dose : [e/Å² per projection].
+    second : (nx, ny, nz) float16, what a second reading reads as the periodic part; None while there was no first, see
+        `pann.refiner.readings`.
     """
 
     channels: Tensor
     centres: NDArray[np.float32]
     heights: NDArray[np.float32]
     sigma: float
+    voxel_size: float
     pooled: PooledCube
     acquisition: NDArray[np.float32]
     dose: float
+    second: Tensor | None = None
 
     @classmethod
     def of(cls, prepared: Prepared, device: torch.device | str = "cpu") -> Self:
@@ -55,6 +63,7 @@ class PatchSource:
             centres,
             prepared.target_heights,
             sigma,
+            example.voxel_size,
             prepared.pooled,
             prepared.acquisition,
             float(example.dose),
@@ -72,11 +81,12 @@ class PatchSource:
 
 
 class Patch(NamedTuple):
-    """A cube of a source: its first voxel (3,), and the axes along which it is mirrored."""
+    """A cube of a source: its first voxel (3,), the axes along which it is mirrored, and whether it is read again."""
 
     source: PatchSource
     start: NDArray[np.int64]
     axes: tuple[int, ...]
+    again: bool = False
 
 
 def crop(channels: Tensor, start: NDArray[np.int64], size: int) -> Tensor:
@@ -93,18 +103,27 @@ def crop(channels: Tensor, start: NDArray[np.int64], size: int) -> Tensor:
 def batch_of(patches: Sequence[Patch], size: int, device: torch.device | str = "cpu") -> PatchBatch:
     """Cut `patches` of edge `size` [voxels] and compute their targets, all on `device`."""
     cubes, pooled, places = [], [], []
-    for source, start, axes in patches:
+    for source, start, axes, again in patches:
         cube = crop(source.channels, start, size).to(device)
+        if again and source.second is not None:
+            cube[1] = crop(source.second[None], start, size)[0]
         cubes.append(cube.flip([axis + 1 for axis in axes]) if axes else cube)
         pooled.append(np.flip(source.pooled.values, axes))
         places.append(flip_place(source.pooled.place(start, start + size), axes))
     return {
         "patch": torch.stack(cubes),
         "target": targets_of(patches, size, device),
-        "pooled": torch.from_numpy(np.stack(pooled)[:, None]).to(device),
-        "place": torch.from_numpy(np.stack(places)).to(device),
-        "acquisition": torch.from_numpy(np.stack([patch.source.acquisition for patch in patches])).to(device),
+        "pooled": sent(np.stack(pooled)[:, None], device),
+        "place": sent(np.stack(places), device),
+        "acquisition": sent(np.stack([patch.source.acquisition for patch in patches]), device),
     }
+
+
+def sent(array: NDArray[Any], device: torch.device | str) -> Tensor:
+    """`array` on `device`. A GPU does not wait for it: from pageable memory it would."""
+    tensor = torch.from_numpy(array)
+    on_gpu = torch.device(device).type == "cuda"
+    return tensor.pin_memory().to(device, non_blocking=True) if on_gpu else tensor.to(device)
 
 
 def targets_of(patches: Sequence[Patch], size: int, device: torch.device | str) -> Tensor:
@@ -113,7 +132,7 @@ def targets_of(patches: Sequence[Patch], size: int, device: torch.device | str) 
     rim = ceil(CUTOFF * sigma) + 1
     gap = size + 2 * rim
     centres, heights = [], []
-    for place, (source, start, axes) in enumerate(patches):
+    for place, (source, start, axes, _) in enumerate(patches):
         inside = source.centres - start
         near = np.all((inside > -rim) & (inside < size + rim), axis=1)
         inside = inside[near]
@@ -121,8 +140,8 @@ def targets_of(patches: Sequence[Patch], size: int, device: torch.device | str) 
         centres.append(inside + np.array([place * gap, 0, 0], np.float32))
         heights.append(source.heights[:, near])
     row = splatted(
-        torch.from_numpy(np.concatenate(centres)).to(device),
-        torch.from_numpy(np.concatenate(heights, axis=1)).to(device),
+        sent(np.concatenate(centres), device),
+        sent(np.concatenate(heights, axis=1), device),
         (len(patches) * gap, size, size),
         sigma,
     )
@@ -200,7 +219,8 @@ class PatchDataset(Dataset[Patch]):
         rng = generator(self.seed, "patch", index)
         chosen = self.sources[self.brightest_first[int(rng.integers(self._admitted(index)))]]
         start = self._start(chosen, rng)
-        return Patch(chosen, start, tuple(axis for axis in range(3) if rng.random() < 0.5))
+        axes = tuple(axis for axis in range(3) if rng.random() < 0.5)
+        return Patch(chosen, start, axes, chosen.second is not None and bool(rng.random() < SECOND_SHARE))
 
     def _admitted(self, index: int) -> int:
         """How many of the brightest sources patch `index` may come from."""

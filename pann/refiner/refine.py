@@ -16,7 +16,8 @@ from pann.refiner.acquisition import acquisition_vector
 from pann.refiner.canonical import BULK_SMOOTHING, Canonical, PooledCube, pooled_cube, to_canonical
 from pann.refiner.net import N_ANSWERS, RefinerNet
 from pann.refiner.nets import network_of
-from pann.refiner.target import DENSITY
+from pann.refiner.readings import in_readings
+from pann.refiner.target import DENSITY, PRESENCE
 from pann.refiner.tiling import refine_tiled
 
 STAGE = "refiner"
@@ -95,6 +96,7 @@ class Refiner:
         *,
         tile: int = 160,
         margin: int = 32,
+        readings: int | None = None,
         flips: int = 1,
         precision: str = "bfloat16",
         progress: bool = True,
@@ -107,6 +109,7 @@ class Refiner:
         series : its images; their angles and counts tell the network how far to trust the volume.
         tile, margin : edge of a tile and width of the rim of it that is blended or dropped [voxels], see
             `pann.refiner.tiling.refine_tiled`; memory grows with tile³, some 1.5 kB a voxel.
+        readings : of the volume, see `pann.refiner.readings`; None for as many as suit the network best.
         flips : average the answers for this many mirror images (1 to 8): a little better, that many times the work.
         precision : "bfloat16" is faster on most machines, "float32" free of its rounding (0.3 % of a peak).
         progress : show a bar.
@@ -120,22 +123,32 @@ class Refiner:
         vector = acquisition_vector(series, pooled.factor * self.voxel_size)
         device = next(self.net.parameters()).device.type
         shape = canonical.values.shape
-        total, squares = np.zeros((N_ANSWERS, *shape), np.float32), np.zeros(shape, np.float32)
         chosen = FLIPS[: max(1, min(flips, len(FLIPS)))]
+        times = readings or self.net.readings
+
+        def ask(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+            """Means over mirror images of density, presence, and the square of the density."""
+            total = np.zeros((N_ANSWERS + 1, *shape), np.float32)
+            for axes in chosen:
+                flipped = tuple(axis + 1 for axis in axes)
+                cube = flip_cube(pooled, axes, shape)
+                refined = refine_tiled(
+                    self.net, np.flip(channels, flipped), cube, vector, tile=tile, margin=margin, progress=one_bar
+                )
+                refined = np.flip(refined, flipped)
+                total[:N_ANSWERS] += refined
+                total[N_ANSWERS] += refined[DENSITY] ** 2
+                bar.advance()
+            total /= len(chosen)
+            return total
+
+        one_bar = progress and len(chosen) == 1
         with (
             torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"),
-            progress_bar("Refining mirror images", len(chosen), progress and len(chosen) > 1) as bar,
+            progress_bar("Refining mirror images", times * len(chosen), progress and not one_bar) as bar,
         ):
-            for axes in chosen:
-                channels = np.flip(canonical.channels, tuple(axis + 1 for axis in axes))
-                cube = flip_cube(pooled, axes, shape)
-                one_bar = progress and len(chosen) == 1
-                refined = refine_tiled(self.net, channels, cube, vector, tile=tile, margin=margin, progress=one_bar)
-                refined = np.flip(refined, tuple(axis + 1 for axis in axes))
-                total += refined
-                squares += refined[DENSITY] ** 2
-                bar.advance()
-        density, present = total / np.float32(len(chosen))
+            answer = in_readings(ask, canonical.channels, self.voxel_size, times)
+        density, present, squares = answer[DENSITY], answer[PRESENCE], answer[N_ANSWERS]
         height = image_units(density, canonical)
         out = volume.replace(
             values=density * height,
@@ -143,7 +156,7 @@ class Refiner:
             metadata=volume.metadata | {"atom_height": height, "atom_sigma": self.sigma},
         )
         facts = {"atom_threshold": self.net.threshold, "error_bars": self.net.error_bars, "odds": self.net.odds}
-        variance = np.maximum(squares / np.float32(len(chosen)) - density**2, 0)
+        variance = np.maximum(squares - density**2, 0)
         confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))
         certain = out.replace(values=confidence, metadata={}) if len(chosen) > 1 else None
         return Refined(out, out.replace(values=present, metadata=facts), certain)

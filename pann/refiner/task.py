@@ -21,6 +21,7 @@ from pann.refiner.losses import RefinerLoss
 from pann.refiner.net import STRIDE, RefinerNet
 from pann.refiner.odds import LOWEST_CANDIDATE, Odds, peer_evidence
 from pann.refiner.patches import PatchBatch
+from pann.refiner.readings import in_readings
 from pann.refiner.reprojection import reprojection_deviance
 from pann.refiner.scoring import Trace, atom_scores
 from pann.refiner.target import DENSITY, PRESENCE
@@ -47,6 +48,7 @@ class RefinerTask(LightningModule):
     match_radius : [Å].
     dose_bins : edges [e/Å² per projection].
     tile, margin : see `pann.refiner.tiling.refine_tiled`.
+    readings : of a whole volume in validation, and most that `calibrate` tries, see `pann.refiner.readings`.
     slices : number of samples of a split whose central slice is kept in `pictures`; 0 keeps none.
 
     Attributes
@@ -70,6 +72,7 @@ class RefinerTask(LightningModule):
         tile: int,
         margin: int,
         slices: int,
+        readings: int,
     ) -> None:
         super().__init__()
         self.net = net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -83,6 +86,7 @@ class RefinerTask(LightningModule):
         self.tile = tile
         self.margin = margin
         self.slices = slices
+        self.readings = readings
         self.cases: list[Case] = []
         self.pictures: dict[str, dict[str, NDArray[np.float32]]] = {}
         self._peaks: list[Peaks] = []
@@ -157,7 +161,7 @@ class RefinerTask(LightningModule):
     def _evaluate(self, prepared: Prepared, weighed: bool = False) -> None:
         example = prepared.example
         values = np.asarray(example.values, np.float32)
-        target, answer = prepared.target, self._refined(prepared)
+        target, answer = prepared.target, self._refined(prepared, self.net.readings if weighed else self.readings)
         refined, presence = answer[DENSITY], answer[PRESENCE]
         if example.name not in self._baselines:
             self._baselines[example.name] = atom_scores(values, example, self.trace, self.match_radius)
@@ -171,15 +175,14 @@ class RefinerTask(LightningModule):
             volumes = {"input": values, "refined": refined, "presence": presence, "target": target[DENSITY]}
             self.pictures[example.name] = {name: xz_slice(volume) for name, volume in volumes.items()}
 
-    def _refined(self, prepared: Prepared) -> NDArray[np.float32]:
-        return refine_tiled(
-            self.net,
-            prepared.example.channels,
-            prepared.pooled,
-            prepared.acquisition,
-            tile=self.tile,
-            margin=self.margin,
-        )
+    def _refined(self, prepared: Prepared, readings: int) -> NDArray[np.float32]:
+        def ask(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+            return refine_tiled(
+                self.net, channels, prepared.pooled, prepared.acquisition, tile=self.tile, margin=self.margin
+            )
+
+        example = prepared.example
+        return in_readings(ask, example.channels, example.voxel_size, readings)
 
     @property
     def _smoothing(self) -> float:
@@ -206,9 +209,13 @@ class RefinerTask(LightningModule):
 
     @torch.inference_mode()
     def calibrate(self, samples: Iterable[Prepared]) -> None:
-        """Fit the network's threshold, error bars and odds to `samples`, those of the validation split."""
+        """Fit the network's readings, threshold, error bars and odds to `samples`, those of the validation split."""
         self.net.eval()
-        peaks = [self._labelled(prepared, self._refined(prepared), weighed=True) for prepared in samples]
+        samples = list(samples)
+        if self.readings > 1:
+            errors = [self._errors_after(readings, samples) for readings in range(1, self.readings + 1)]
+            self.net.readings = 1 + int(np.argmin(errors))
+        peaks = [self._labelled(p, self._refined(p, self.net.readings), weighed=True) for p in samples]
         self.net.threshold = fit_threshold(peaks)
         heights, offsets = (np.concatenate([getattr(p, name) for p in peaks]) for name in ("heights", "offsets"))
         is_atom = np.concatenate([p.is_atom for p in peaks])
@@ -219,6 +226,11 @@ class RefinerTask(LightningModule):
         weights = np.concatenate([np.full(len(p.heights), 1 / p.n_true) for p in peaks])  # every particle alike
         if is_atom.any() and not is_atom.all():
             self.net.odds = Odds.fit(heights, evidence, peers, is_atom, weights)
+
+    def _errors_after(self, readings: int, samples: Iterable[Prepared]) -> float:
+        """Missed and false atoms per true one after so many readings, by height alone."""
+        peaks = [self._labelled(prepared, self._refined(prepared, readings)) for prepared in samples]
+        return mean_errors(peaks, fit_threshold(peaks))
 
     def _finish(self, split: str, loader: Any) -> None:
         # Means are taken of the gathered table: a process that has no sample of some dose would log fewer names.

@@ -74,3 +74,22 @@ def test_the_answer_scales_with_the_volume():
     volume = noisy(crystal(), 0.5)
     louder = volume.replace(values=37 * volume.values)
     np.testing.assert_allclose(bragg_filtered(louder), 37 * bragg_filtered(volume), rtol=1e-3, atol=1e-2)
+
+
+def test_a_guide_lets_weak_reflections_pass():
+    """The volume is too noisy to show its lattice; a clean one of the same crystal says where to look."""
+    positions = crystal()
+    volume, guide = noisy(positions, 2.5), noisy(positions, 0.0).values
+    assert bragg_filtered(volume).std() < 1e-3
+    guided = bragg_filtered(volume, 7 * guide)
+    assert contrast(guided, positions) > 4 * contrast(volume.values, positions)
+    np.testing.assert_allclose(bragg_filtered(volume, guide), guided, rtol=1e-3, atol=1e-3 * guided.max())
+
+
+def test_a_guide_adds_nothing_that_the_volume_lacks():
+    """Only amplitudes of the volume pass: vacuum stays empty, and a guide of noise hardly matters."""
+    guide = noisy(crystal(), 0.0).values
+    assert not bragg_filtered(Volume(np.zeros(SHAPE, np.float32), VOXEL), guide).any()
+    volume = noisy(crystal(), 0.5)
+    misled = bragg_filtered(volume, noisy(np.zeros((0, 3)), 1.0, seed=1).values)
+    assert np.std(misled - bragg_filtered(volume)) < 0.2 * bragg_filtered(volume).std()
