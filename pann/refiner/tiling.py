@@ -27,7 +27,8 @@ def refine_tiled(
     A tile of edge `tile` has a core and a `margin` around it, which gives the core its surroundings. The outer half of
     the margin is dropped, since it saw the cut; over the inner half neighbouring tiles are blended linearly, with
     weights that add to one. Tiles lie on a grid of `STRIDE` voxels, so the network folds the same voxels together
-    wherever a tile begins. The volume is surrounded by zeros, as it is by vacuum.
+    wherever a tile begins. The volume is surrounded by a rim of zeros, as it is by vacuum: a `STRIDE` wide, since each
+    voxel costs as much as one of the particle.
 
     With a margin of twice the network's reach and more the answer does not depend on the tiles; with less, blending
     hides what is left of their edges.
@@ -35,9 +36,10 @@ def refine_tiled(
     margin = -(-margin // STRIDE) * STRIDE
     core = max(tile - 2 * margin, STRIDE) // STRIDE * STRIDE
     blend = min(margin, core) // 2
+    rim = min(margin, STRIDE)
     shape = tuple(n + (-n) % STRIDE for n in channels.shape[1:])
     padded = np.pad(
-        channels, [(0, 0)] + [(margin, margin + m - n) for n, m in zip(channels.shape[1:], shape, strict=True)]
+        channels, [(0, 0)] + [(rim, rim + m - n) for n, m in zip(channels.shape[1:], shape, strict=True)]
     )
     out: NDArray[np.float32] | None = None
     device = next(net.parameters()).device
@@ -47,12 +49,14 @@ def refine_tiled(
     with torch.inference_mode(), progress_bar("Refining", len(starts), progress and len(starts) > 1) as bar:
         for start in starts:
             stop = tuple(min(s + core, n) for s, n in zip(start, shape, strict=True))
-            box = tuple(slice(a, b + 2 * margin) for a, b in zip(start, stop, strict=True))
-            place = pooled.place(np.array(start) - margin, np.array(stop) + margin)
+            first = np.maximum(np.array(start) - margin, -rim)
+            last = np.minimum(np.array(stop) + margin, np.array(shape) + rim)
+            box = tuple(slice(a, b) for a, b in zip(first + rim, last + rim, strict=True))
+            place = pooled.place(first, last)
             refined = _call(net, padded[(slice(None), *box)], cube, torch.as_tensor(place, device=device)[None], vector)
             low = tuple(max(a - blend, 0) for a in start)
             high = tuple(min(b + blend, n) for b, n in zip(stop, shape, strict=True))
-            inner = tuple(slice(i - a + margin, j - a + margin) for a, i, j in zip(start, low, high, strict=True))
+            inner = tuple(slice(i - a, j - a) for a, i, j in zip(first, low, high, strict=True))
             share = [_ramp(a, b, n, blend) for a, b, n in zip(start, stop, shape, strict=True)]
             weights = share[0][:, None, None] * share[1][:, None] * share[2]
             if out is None:
