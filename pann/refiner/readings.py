@@ -1,6 +1,6 @@
 """Reading a volume twice: what the network finds first says which weak reflections of the volume are its lattice's."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,31 +8,54 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pann.core import Volume
+from pann.core.progress import progress_bar
+from pann.refiner.canonical import PooledCube
 from pann.refiner.lattice import bragg_filtered, periodic_part
+from pann.refiner.mirrors import mean_over_mirrors
 from pann.refiner.net import STRIDE, RefinerNet
 from pann.refiner.patches import PatchSource
 from pann.refiner.target import PRESENCE
 
 
-def in_readings(
-    ask: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+def read_volume(
+    net: RefinerNet,
     channels: NDArray[np.float32],
     voxel_size: float,
-    times: int,
+    pooled: PooledCube,
+    acquisition: NDArray[np.float32],
+    *,
+    readings: int,
+    flips: int,
+    tile: int,
+    margin: int,
+    progress: bool = False,
 ) -> NDArray[np.float32]:
-    """The last of `times` answers of a network.
+    """The last of `readings` answers of `net`, the mean over `flips` mirror images.
+
+    The answers before it, which only guide the filter of the lattice, are those to the volume as it is.
 
     Parameters
     ----------
-    ask : channels (2, nx, ny, nz) -> answer (k, nx, ny, nz), its presence at `pann.refiner.target.PRESENCE`.
-    channels : density and its periodic part, as the volume shows it.
+    channels : (2, nx, ny, nz) density and its periodic part, as the volume shows it.
     voxel_size : [Å].
+    pooled, acquisition, flips, tile, margin : see `pann.refiner.mirrors.mean_over_mirrors`.
+    progress : show a bar.
+
+    Returns
+    -------
+    (N_ANSWERS + 1, nx, ny, nz) density, presence, and the mean square of the density.
     """
-    answer = ask(channels)
-    for _ in range(times - 1):
-        lattice = bragg_filtered(Volume(channels[0], voxel_size), guide=answer[PRESENCE])
-        answer = ask(np.stack([channels[0], lattice]))
-    return answer
+    images = readings - 1 + flips
+
+    def ask(channels: NDArray[np.float32], flips: int) -> NDArray[np.float32]:
+        options: dict[str, Any] = {"tile": tile, "margin": margin, "progress": progress and images == 1}
+        return mean_over_mirrors(net, channels, pooled, acquisition, flips=flips, done=bar.advance, **options)
+
+    with progress_bar("Refining, image by image", images, progress and images > 1) as bar:
+        for _ in range(readings - 1):
+            guide = ask(channels, 1)[PRESENCE]
+            channels = np.stack([channels[0], bragg_filtered(Volume(channels[0], voxel_size), guide)])
+        return ask(channels, flips)
 
 
 @torch.no_grad()

@@ -10,21 +10,18 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from pann.core import CheckpointError, TiltSeries, Volume
-from pann.core.progress import progress_bar
 from pann.io.weights import load_weights
 from pann.refiner.acquisition import acquisition_vector
-from pann.refiner.canonical import BULK_SMOOTHING, Canonical, PooledCube, pooled_cube, to_canonical
+from pann.refiner.canonical import BULK_SMOOTHING, Canonical, pooled_cube, to_canonical
+from pann.refiner.mirrors import FLIPS
 from pann.refiner.net import N_ANSWERS, RefinerNet
 from pann.refiner.nets import network_of
-from pann.refiner.readings import in_readings
+from pann.refiner.readings import read_volume
 from pann.refiner.target import DENSITY, PRESENCE
-from pann.refiner.tiling import refine_tiled
 
 STAGE = "refiner"
 VACUUM = 0.1
 """Density, in peaks of a mean atom, below which there is nothing to be sure of."""
-FLIPS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
-"""Mirrors that keep the tilt axis and the missing wedge."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class Refiner:
         tile: int = 160,
         margin: int = 32,
         readings: int | None = None,
-        flips: int = 1,
+        flips: int = 4,
         precision: str = "bfloat16",
         progress: bool = True,
     ) -> "Refined":
@@ -110,7 +107,7 @@ class Refiner:
         tile, margin : edge of a tile and width of the rim of it that is blended or dropped [voxels], see
             `pann.refiner.tiling.refine_tiled`; memory grows with tile³, some 1.5 kB a voxel.
         readings : of the volume, see `pann.refiner.readings`; None for as many as suit the network best.
-        flips : average the answers for this many mirror images (1 to 8): a little better, that many times the work.
+        flips : average the last answers for this many mirror images (1 to 8): the more, the better and the slower.
         precision : "bfloat16" is faster on most machines, "float32" free of its rounding (0.3 % of a peak).
         progress : show a bar.
 
@@ -122,32 +119,20 @@ class Refiner:
         pooled = pooled_cube(canonical.values, self.net.global_size)
         vector = acquisition_vector(series, pooled.factor * self.voxel_size)
         device = next(self.net.parameters()).device.type
-        shape = canonical.values.shape
-        chosen = FLIPS[: max(1, min(flips, len(FLIPS)))]
-        times = readings or self.net.readings
-
-        def ask(channels: NDArray[np.float32]) -> NDArray[np.float32]:
-            """Means over mirror images of density, presence, and the square of the density."""
-            total = np.zeros((N_ANSWERS + 1, *shape), np.float32)
-            for axes in chosen:
-                flipped = tuple(axis + 1 for axis in axes)
-                cube = flip_cube(pooled, axes, shape)
-                refined = refine_tiled(
-                    self.net, np.flip(channels, flipped), cube, vector, tile=tile, margin=margin, progress=one_bar
-                )
-                refined = np.flip(refined, flipped)
-                total[:N_ANSWERS] += refined
-                total[N_ANSWERS] += refined[DENSITY] ** 2
-                bar.advance()
-            total /= len(chosen)
-            return total
-
-        one_bar = progress and len(chosen) == 1
-        with (
-            torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"),
-            progress_bar("Refining mirror images", times * len(chosen), progress and not one_bar) as bar,
-        ):
-            answer = in_readings(ask, canonical.channels, self.voxel_size, times)
+        flips = max(1, min(flips, len(FLIPS)))
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+            answer = read_volume(
+                self.net,
+                canonical.channels,
+                self.voxel_size,
+                pooled,
+                vector,
+                readings=max(1, readings or self.net.readings),
+                flips=flips,
+                tile=tile,
+                margin=margin,
+                progress=progress,
+            )
         density, present, squares = answer[DENSITY], answer[PRESENCE], answer[N_ANSWERS]
         height = image_units(density, canonical)
         out = volume.replace(
@@ -158,21 +143,12 @@ class Refiner:
         facts = {"atom_threshold": self.net.threshold, "error_bars": self.net.error_bars, "odds": self.net.odds}
         variance = np.maximum(squares - density**2, 0)
         confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))
-        certain = out.replace(values=confidence, metadata={}) if len(chosen) > 1 else None
+        certain = out.replace(values=confidence, metadata={}) if flips > 1 else None
         return Refined(out, out.replace(values=present, metadata=facts), certain)
 
     def __call__(self, volume: Volume, series: TiltSeries, **options: Any) -> Volume:
         """The volume of `refine`, which see for the options."""
         return self.refine(volume, series, **options).volume
-
-
-def flip_cube(pooled: PooledCube, axes: tuple[int, ...], shape: tuple[int, ...]) -> PooledCube:
-    """The pooled cube of a volume of `shape` after mirroring both along `axes`."""
-    length = pooled.factor * len(pooled.values)
-    x, y, z = (
-        length - n - b if axis in axes else b for axis, (b, n) in enumerate(zip(pooled.before, shape, strict=True))
-    )
-    return PooledCube(np.flip(pooled.values, axes).copy(), pooled.factor, (x, y, z))
 
 
 def image_units(density: NDArray[np.float32], canonical: Canonical) -> float:

@@ -21,12 +21,11 @@ from pann.refiner.losses import RefinerLoss
 from pann.refiner.net import STRIDE, RefinerNet
 from pann.refiner.odds import LOWEST_CANDIDATE, Odds, peer_evidence
 from pann.refiner.patches import PatchBatch
-from pann.refiner.readings import in_readings
+from pann.refiner.readings import read_volume
 from pann.refiner.reprojection import reprojection_deviance
 from pann.refiner.scoring import Trace, atom_scores
 from pann.refiner.target import DENSITY, PRESENCE
 from pann.refiner.thresholds import LOWEST_PEAK, Peaks, fit_threshold, mean_errors, peak_heights
-from pann.refiner.tiling import refine_tiled
 from pann.refiner.weigh import weigh
 
 
@@ -49,6 +48,7 @@ class RefinerTask(LightningModule):
     dose_bins : edges [e/Å² per projection].
     tile, margin : see `pann.refiner.tiling.refine_tiled`.
     readings : of a whole volume in validation, and most that `calibrate` tries, see `pann.refiner.readings`.
+    flips : mirror images that calibration and test average over, see `pann.refiner.mirrors`; validation takes one.
     slices : number of samples of a split whose central slice is kept in `pictures`; 0 keeps none.
 
     Attributes
@@ -73,6 +73,7 @@ class RefinerTask(LightningModule):
         margin: int,
         slices: int,
         readings: int,
+        flips: int,
     ) -> None:
         super().__init__()
         self.net = net.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -87,6 +88,7 @@ class RefinerTask(LightningModule):
         self.margin = margin
         self.slices = slices
         self.readings = readings
+        self.flips = flips
         self.cases: list[Case] = []
         self.pictures: dict[str, dict[str, NDArray[np.float32]]] = {}
         self._peaks: list[Peaks] = []
@@ -161,7 +163,8 @@ class RefinerTask(LightningModule):
     def _evaluate(self, prepared: Prepared, weighed: bool = False) -> None:
         example = prepared.example
         values = np.asarray(example.values, np.float32)
-        target, answer = prepared.target, self._refined(prepared, self.net.readings if weighed else self.readings)
+        readings, flips = (self.net.readings, self.flips) if weighed else (self.readings, 1)
+        target, answer = prepared.target, self._refined(prepared, readings, flips)
         refined, presence = answer[DENSITY], answer[PRESENCE]
         if example.name not in self._baselines:
             self._baselines[example.name] = atom_scores(values, example, self.trace, self.match_radius)
@@ -175,14 +178,19 @@ class RefinerTask(LightningModule):
             volumes = {"input": values, "refined": refined, "presence": presence, "target": target[DENSITY]}
             self.pictures[example.name] = {name: xz_slice(volume) for name, volume in volumes.items()}
 
-    def _refined(self, prepared: Prepared, readings: int) -> NDArray[np.float32]:
-        def ask(channels: NDArray[np.float32]) -> NDArray[np.float32]:
-            return refine_tiled(
-                self.net, channels, prepared.pooled, prepared.acquisition, tile=self.tile, margin=self.margin
-            )
-
+    def _refined(self, prepared: Prepared, readings: int, flips: int) -> NDArray[np.float32]:
         example = prepared.example
-        return in_readings(ask, example.channels, example.voxel_size, readings)
+        return read_volume(
+            self.net,
+            example.channels,
+            example.voxel_size,
+            prepared.pooled,
+            prepared.acquisition,
+            readings=readings,
+            flips=flips,
+            tile=self.tile,
+            margin=self.margin,
+        )
 
     @property
     def _smoothing(self) -> float:
@@ -215,7 +223,9 @@ class RefinerTask(LightningModule):
         if self.readings > 1:
             errors = [self._errors_after(readings, samples) for readings in range(1, self.readings + 1)]
             self.net.readings = 1 + int(np.argmin(errors))
-        peaks = [self._labelled(p, self._refined(p, self.net.readings), weighed=True) for p in samples]
+        with torch.autocast(self.device.type, torch.bfloat16):  # as `pann.refiner.refine` does
+            answers = (self._refined(prepared, self.net.readings, self.flips) for prepared in samples)
+            peaks = [self._labelled(*pair, weighed=True) for pair in zip(samples, answers, strict=True)]
         self.net.threshold = fit_threshold(peaks)
         heights, offsets = (np.concatenate([getattr(p, name) for p in peaks]) for name in ("heights", "offsets"))
         is_atom = np.concatenate([p.is_atom for p in peaks])
@@ -229,7 +239,7 @@ class RefinerTask(LightningModule):
 
     def _errors_after(self, readings: int, samples: Iterable[Prepared]) -> float:
         """Missed and false atoms per true one after so many readings, by height alone."""
-        peaks = [self._labelled(prepared, self._refined(prepared, readings)) for prepared in samples]
+        peaks = [self._labelled(prepared, self._refined(prepared, readings, self.flips)) for prepared in samples]
         return mean_errors(peaks, fit_threshold(peaks))
 
     def _finish(self, split: str, loader: Any) -> None:

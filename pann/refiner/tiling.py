@@ -38,9 +38,7 @@ def refine_tiled(
     blend = min(margin, core) // 2
     rim = min(margin, STRIDE)
     shape = tuple(n + (-n) % STRIDE for n in channels.shape[1:])
-    padded = np.pad(
-        channels, [(0, 0)] + [(rim, rim + m - n) for n, m in zip(channels.shape[1:], shape, strict=True)]
-    )
+    padded = np.pad(channels, [(0, 0)] + [(rim, rim + m - n) for n, m in zip(channels.shape[1:], shape, strict=True)])
     out: NDArray[np.float32] | None = None
     device = next(net.parameters()).device
     cube = torch.as_tensor(pooled.values, device=device)[None, None]

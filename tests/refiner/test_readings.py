@@ -5,8 +5,7 @@ import torch
 from pann.core import Volume
 from pann.refiner.lattice import bragg_filtered
 from pann.refiner.patches import Patch, PatchDataset, PatchSource, batch_of
-from pann.refiner.readings import in_readings, second_lattice
-from pann.refiner.tiling import refine_tiled
+from pann.refiner.readings import read_volume, second_lattice
 
 
 @pytest.fixture
@@ -14,38 +13,68 @@ def source(prepared):
     return PatchSource.of(prepared)
 
 
-def test_one_reading_is_the_answer_and_a_second_is_guided_by_it(example):
+class Shifted(torch.nn.Module):
+    """Answers with the density, and as presence with the density moved by as many voxels as it was asked before."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+        self.seen = []
+
+    def forward(self, patch, pooled, place, acquisition):
+        self.seen.append(patch[0].numpy())
+        return torch.cat([patch[:, :1], patch[:, :1].roll(len(self.seen), dims=2)], dim=1)
+
+
+def read(net, prepared, readings, flips=1):
+    example = prepared.example
+    whole = {"tile": 400, "margin": 0}
+    return read_volume(
+        net,
+        example.channels,
+        example.voxel_size,
+        prepared.pooled,
+        prepared.acquisition,
+        readings=readings,
+        flips=flips,
+        **whole,
+    )
+
+
+def inside(array, example):
+    """Without what was added up to the stride of the network."""
+    return array[tuple(slice(0, n) for n in example.values.shape)]
+
+
+def test_a_reading_is_guided_by_the_answer_before(prepared):
     """The density stays what it is; the lattice is filtered anew by the presence of the answer before."""
-    seen = []
-
-    def ask(channels):
-        seen.append(channels)
-        return np.stack([channels[0], np.roll(channels[0], 1 + len(seen), axis=0)])
-
-    once = in_readings(ask, example.channels, example.voxel_size, 1)
-    np.testing.assert_array_equal(once[0], example.channels[0])
-    assert len(seen) == 1
-    in_readings(ask, example.channels, example.voxel_size, 3)
-    assert len(seen) == 4
+    example, net = prepared.example, Shifted()
+    read(net, prepared, 3)
+    assert len(net.seen) == 3
     volume = Volume(example.channels[0], example.voxel_size)
-    for before, after in ((2, 3), (3, 4)):
-        guide = np.roll(example.channels[0], before, axis=0)  # the presence of answer `before` - 1
-        np.testing.assert_array_equal(seen[after - 1][0], example.channels[0])
-        np.testing.assert_allclose(seen[after - 1][1], bragg_filtered(volume, guide), atol=1e-5)
+    for number, (density, lattice) in enumerate(net.seen):
+        np.testing.assert_array_equal(inside(density, example), example.channels[0])
+        guide = None if number == 0 else inside(np.roll(net.seen[number - 1][0], number, axis=0), example)
+        np.testing.assert_allclose(inside(lattice, example), bragg_filtered(volume, guide), atol=2e-3)
+
+
+def test_only_the_last_reading_is_averaged_over_mirrors(prepared):
+    net = Shifted()
+    answer = read(net, prepared, 2, flips=4)
+    assert len(net.seen) == 1 + 4
+    np.testing.assert_allclose(answer[0], prepared.example.channels[0], atol=1e-5)
+    np.testing.assert_allclose(answer[-1], prepared.example.channels[0] ** 2, rtol=1e-5)
 
 
 def test_what_training_shows_is_what_a_second_reading_reads(net, source, prepared):
-    """The whole volume at once on a device, and tile by tile in NumPy, lead to the same lattice."""
+    """The whole volume at once on a device, and in NumPy, lead to the same lattice."""
     seen = []
-
-    def ask(channels):
-        seen.append(channels)
-        return refine_tiled(net, channels, prepared.pooled, prepared.acquisition, tile=64, margin=16)
-
-    in_readings(ask, prepared.example.channels, prepared.example.voxel_size, 2)
+    net.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0][0].numpy()))
+    read(net, prepared, 2)
     shown = second_lattice(net, source, torch.device("cpu"))
+    lattice = inside(seen[1][1], prepared.example)
     assert shown.dtype == torch.float16
-    np.testing.assert_allclose(shown.float(), seen[1][1], atol=2e-3 * np.abs(seen[1][1]).max())
+    np.testing.assert_allclose(shown.float(), lattice, atol=2e-3 * np.abs(lattice).max())
 
 
 def test_patches_read_again_show_the_second_lattice_and_the_same_density(source):
