@@ -180,17 +180,18 @@ class RefinerTask(LightningModule):
 
     def _refined(self, prepared: Prepared, readings: int, flips: int) -> NDArray[np.float32]:
         example = prepared.example
-        return read_volume(
-            self.net,
-            example.channels,
-            example.voxel_size,
-            prepared.pooled,
-            prepared.acquisition,
-            readings=readings,
-            flips=flips,
-            tile=self.tile,
-            margin=self.margin,
-        )
+        with torch.autocast(self.device.type, torch.bfloat16):  # as `pann.refiner.refine` does
+            return read_volume(
+                self.net,
+                example.channels,
+                example.voxel_size,
+                prepared.pooled,
+                prepared.acquisition,
+                readings=readings,
+                flips=flips,
+                tile=self.tile,
+                margin=self.margin,
+            )
 
     @property
     def _smoothing(self) -> float:
@@ -223,9 +224,7 @@ class RefinerTask(LightningModule):
         if self.readings > 1:
             errors = [self._errors_after(readings, samples) for readings in range(1, self.readings + 1)]
             self.net.readings = 1 + int(np.argmin(errors))
-        with torch.autocast(self.device.type, torch.bfloat16):  # as `pann.refiner.refine` does
-            answers = (self._refined(prepared, self.net.readings, self.flips) for prepared in samples)
-            peaks = [self._labelled(*pair, weighed=True) for pair in zip(samples, answers, strict=True)]
+        peaks = [self._labelled(p, self._refined(p, self.net.readings, self.flips), weighed=True) for p in samples]
         self.net.threshold = fit_threshold(peaks)
         heights, offsets = (np.concatenate([getattr(p, name) for p in peaks]) for name in ("heights", "offsets"))
         is_atom = np.concatenate([p.is_atom for p in peaks])
