@@ -1,7 +1,5 @@
 """Reading a volume twice: what the network finds first says which weak reflections of the volume are its lattice's."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +10,7 @@ from pann.core.progress import progress_bar
 from pann.refiner.canonical import PooledCube
 from pann.refiner.lattice import bragg_filtered, periodic_part
 from pann.refiner.mirrors import mean_over_mirrors
-from pann.refiner.net import STRIDE, RefinerNet
+from pann.refiner.net import N_ANSWERS, STRIDE, RefinerNet
 from pann.refiner.patches import PatchSource
 from pann.refiner.target import PRESENCE
 
@@ -30,9 +28,10 @@ def read_volume(
     margin: int,
     progress: bool = False,
 ) -> NDArray[np.float32]:
-    """The last of `readings` answers of `net`, the mean over `flips` mirror images.
+    """The mean of `readings` answers of `net`, each the mean over `flips` mirror images.
 
-    The answers before it, which only guide the filter of the lattice, are those to the volume as it is.
+    Each answer guides the filter of the lattice for the next reading. A second reading finds much of what the first
+    missed, but errs a little where the first was right: hence the mean.
 
     Parameters
     ----------
@@ -45,17 +44,26 @@ def read_volume(
     -------
     (N_ANSWERS + 1, nx, ny, nz) density, presence, and the mean square of the density.
     """
-    images = readings - 1 + flips
-
-    def ask(channels: NDArray[np.float32], flips: int) -> NDArray[np.float32]:
-        options: dict[str, Any] = {"tile": tile, "margin": margin, "progress": progress and images == 1}
-        return mean_over_mirrors(net, channels, pooled, acquisition, flips=flips, done=bar.advance, **options)
-
+    images = readings * flips
+    total = np.zeros((N_ANSWERS + 1, *channels.shape[1:]), np.float32)
     with progress_bar("Refining, image by image", images, progress and images > 1) as bar:
-        for _ in range(readings - 1):
-            guide = ask(channels, 1)[PRESENCE]
-            channels = np.stack([channels[0], bragg_filtered(Volume(channels[0], voxel_size), guide)])
-        return ask(channels, flips)
+        for reading in range(readings):
+            answer = mean_over_mirrors(
+                net,
+                channels,
+                pooled,
+                acquisition,
+                flips=flips,
+                tile=tile,
+                margin=margin,
+                progress=progress and images == 1,
+                done=bar.advance,
+            )
+            total += answer / np.float32(readings)
+            if reading + 1 < readings:
+                lattice = bragg_filtered(Volume(channels[0], voxel_size), guide=answer[PRESENCE])
+                channels = np.stack([channels[0], lattice])
+    return total
 
 
 @torch.no_grad()

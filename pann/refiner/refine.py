@@ -94,7 +94,7 @@ class Refiner:
         tile: int = 160,
         margin: int = 32,
         readings: int | None = None,
-        flips: int = 4,
+        flips: int = 2,
         precision: str = "bfloat16",
         progress: bool = True,
     ) -> "Refined":
@@ -107,19 +107,20 @@ class Refiner:
         tile, margin : edge of a tile and width of the rim of it that is blended or dropped [voxels], see
             `pann.refiner.tiling.refine_tiled`; memory grows with tile³, some 1.5 kB a voxel.
         readings : of the volume, see `pann.refiner.readings`; None for as many as suit the network best.
-        flips : average the last answers for this many mirror images (1 to 8): the more, the better and the slower.
+        flips : average the answers for this many mirror images (1 to 8): the more, the better and the slower.
         precision : "bfloat16" is faster on most machines, "float32" free of its rounding (0.3 % of a peak).
         progress : show a bar.
 
         Returns
         -------
-        Density, presence and, with two flips or more, how far they agree. `pann.refiner.atoms` finds its atoms.
+        Density, presence and, of two answers or more, how far they agree. `pann.refiner.atoms` finds its atoms.
         """
         canonical = to_canonical(volume, self.voxel_size)
         pooled = pooled_cube(canonical.values, self.net.global_size)
         vector = acquisition_vector(series, pooled.factor * self.voxel_size)
         device = next(self.net.parameters()).device.type
         flips = max(1, min(flips, len(FLIPS)))
+        readings = max(1, readings or self.net.readings)
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             answer = read_volume(
                 self.net,
@@ -127,7 +128,7 @@ class Refiner:
                 self.voxel_size,
                 pooled,
                 vector,
-                readings=max(1, readings or self.net.readings),
+                readings=readings,
                 flips=flips,
                 tile=tile,
                 margin=margin,
@@ -143,7 +144,7 @@ class Refiner:
         facts = {"atom_threshold": self.net.threshold, "error_bars": self.net.error_bars, "odds": self.net.odds}
         variance = np.maximum(squares - density**2, 0)
         confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))
-        certain = out.replace(values=confidence, metadata={}) if flips > 1 else None
+        certain = out.replace(values=confidence, metadata={}) if readings * flips > 1 else None
         return Refined(out, out.replace(values=present, metadata=facts), certain)
 
     def __call__(self, volume: Volume, series: TiltSeries, **options: Any) -> Volume:

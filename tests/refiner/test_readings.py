@@ -58,12 +58,16 @@ def test_a_reading_is_guided_by_the_answer_before(prepared):
         np.testing.assert_allclose(inside(lattice, example), bragg_filtered(volume, guide), atol=2e-3)
 
 
-def test_only_the_last_reading_is_averaged_over_mirrors(prepared):
-    net = Shifted()
-    answer = read(net, prepared, 2, flips=4)
-    assert len(net.seen) == 1 + 4
-    np.testing.assert_allclose(answer[0], prepared.example.channels[0], atol=1e-5)
-    np.testing.assert_allclose(answer[-1], prepared.example.channels[0] ** 2, rtol=1e-5)
+def test_all_readings_and_their_mirrors_are_averaged(prepared):
+    net, density = Shifted(), prepared.example.channels[0]
+    answer = read(net, prepared, 2)
+    assert len(net.seen) == 2
+    presence = [inside(np.roll(seen[0], number, axis=0), prepared.example) for number, seen in enumerate(net.seen, 1)]
+    np.testing.assert_allclose(answer[0], density, atol=1e-5)
+    np.testing.assert_allclose(answer[1], np.mean(presence, axis=0), atol=1e-5)
+    np.testing.assert_allclose(answer[2], density**2, rtol=1e-5)
+    read(net, prepared, 2, flips=4)
+    assert len(net.seen) == 2 + 8
 
 
 def test_what_training_shows_is_what_a_second_reading_reads(net, source, prepared):
