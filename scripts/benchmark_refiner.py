@@ -88,7 +88,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--precision", default="bfloat16", choices=["bfloat16", "float32"])
-    parser.add_argument("--flips", type=int, default=1, help="mirror images averaged, 1 to 8")
+    parser.add_argument("--flips", type=int, default=2, help="mirror images averaged, 1 to 8")
     arguments = parser.parse_args()
     print("| weights | parameters | volume | device | seconds | memory before [GB] | at the peak [GB] |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
