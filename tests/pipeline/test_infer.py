@@ -18,7 +18,7 @@ def test_the_whole_chain(infer: Cli, workplace: Path, truth: AtomicModel, tmp_pa
     status, printed = infer(f"truth={workplace / 'truth.xyz'}", "classifier=kmeans", "refiner.existence=true")
     assert status == 0, printed
     out = tmp_path / "out"
-    assert {path.name for path in out.iterdir()} == FILES | {"refined.mrc", "presence.mrc"}
+    assert {path.name for path in out.iterdir()} == FILES | {"refined.mrc", "presence.mrc", "confidence.mrc"}
     model = read_atoms(out / "model.xyz")
     scores = score(model, truth)
     assert scores["recovery"] == 1
