@@ -10,10 +10,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pann.core import CheckpointError, PannError
+from pann.core import CheckpointError
 from pann.io.weights import Weights, load_weights, save_weights
-
-USER_ERROR = 2
+from pann.training.words import exit_status
 
 
 def averaged(one: Weights, other: Weights, share: float) -> Weights:
@@ -42,13 +41,12 @@ def main() -> int:
     arguments = parser.parse_args()
     if not 0 <= arguments.share <= 1:
         parser.error(f"--share {arguments.share}: expected 0 ... 1")
-    try:
+
+    def average() -> None:
         one, other = (load_weights(path, arguments.stage) for path in (arguments.one, arguments.other))
         save_weights(arguments.output, averaged(one, other, arguments.share))
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    return 0
+
+    return exit_status(average)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from pann.core import PannError, TiltSeries, Volume
+from pann.core import TiltSeries, Volume
 from pann.core.random import generator
 from pann.refiner import Refiner
+from pann.training.words import exit_status
 
-USER_ERROR = 2
 TILTS = np.linspace(-65.0, 65.0, 27)
 DOSE = 100.0
 """[e/Å² per projection]"""
@@ -93,17 +93,16 @@ def main() -> int:
     print("| weights | parameters | volume | device | seconds | memory before [GB] | at the peak [GB] |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     device = "cuda" if arguments.device == "cuda" else f"{arguments.threads} threads"
-    try:
+
+    def measured() -> None:
         for path in arguments.checkpoints:
             for size in arguments.sizes:
                 case = Case(str(path), size, arguments.threads, arguments.device, arguments.precision, arguments.flips)
                 cost = alone(case)
                 numbers = f"{cost.seconds:.1f} | {cost.before:.2f} | {cost.peak:.2f}"
                 print(f"| {path.stem} | {cost.parameters:,} | {size}³ | {device} | {numbers} |", flush=True)
-    except PannError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
-    return 0
+
+    return exit_status(measured)
 
 
 if __name__ == "__main__":

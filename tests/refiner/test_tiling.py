@@ -9,7 +9,6 @@ from pann.metrics.matching import match
 from pann.refiner import Refined, Refiner, refined_threshold, trace_refined
 from pann.refiner.canonical import pooled_cube
 from pann.refiner.error_bars import ErrorBars
-from pann.refiner.mirrors import flip_cube
 from pann.refiner.refine import VACUUM, image_units, to_canonical
 from pann.refiner.target import gaussian_atoms
 from pann.refiner.tiling import refine_tiled
@@ -103,23 +102,6 @@ def test_average_over_mirrors_commutes_with_a_mirror(refiner, example):
     straight = refiner(volume, example.series, **options).values
     mirrored = refiner(volume.replace(values=volume.values[::-1, :, ::-1]), example.series, **options).values
     np.testing.assert_allclose(mirrored[::-1, :, ::-1], straight, atol=1e-3 * straight.max())
-
-
-def test_mirrored_cube_is_the_cube_of_the_mirror():
-    values = generator(6, "values").random((13, 20, 9)).astype(np.float32)
-    for axes in [(0,), (1, 2), (0, 1, 2)]:
-        mirrored = flip_cube(pooled_cube(values, 6), axes, values.shape)
-        start = np.array([2, 3, 1])
-        box = np.pad(
-            values, [(b, 24 - n - b) for b, n in zip(pooled_cube(values, 6).before, values.shape, strict=True)]
-        )
-        expected = np.flip(box, axes).reshape(6, 4, 6, 4, 6, 4).mean((1, 3, 5))
-        np.testing.assert_allclose(mirrored.values, expected, rtol=1e-5)
-        inside = np.pad(
-            np.flip(values, axes), [(b, 24 - n - b) for b, n in zip(mirrored.before, values.shape, strict=True)]
-        )
-        np.testing.assert_array_equal(inside, np.flip(box, axes))
-        assert mirrored.place(start, start + 4).shape == (3, 2)
 
 
 def test_presence_and_its_threshold_do_not_depend_on_the_units(refiner, example):
