@@ -92,8 +92,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
     if refiner is not None and options.refiner is not None:
         with clock.step("refine", "the network refines the volume"):
             volume = _network_input(series, first, options)
-            reading = {key: options.refiner[key] for key in ("readings", "flips")}
-            refined = refiner.refine(volume, series, **reading, progress=options.progress)
+            refined = refiner.refine(volume, series, flips=options.refiner["flips"], progress=options.progress)
         with clock.step("trace", "atoms of the refined volume"):
             found = refined_atoms(refined, series, options, tracing)
             traced["refined"] = found.atoms

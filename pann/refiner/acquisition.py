@@ -8,13 +8,15 @@ from scipy.ndimage import convolve
 
 from pann.core import TiltSeries
 
+N_ACQUISITION = 6
+"""Length of `acquisition_vector`."""
 LOWER = np.array([0.3, -2.0, -1.5, 0.05, -1.5, 0.0])
 UPPER = np.array([1.0, 1.5, 4.5, 1.0, 1.0, 3.0])
 """Range of each number in the training data, with room; they are clipped to it, as nothing was learnt beyond."""
 
 
 def acquisition_vector(series: TiltSeries, pooled_voxel: float) -> NDArray[np.float32]:
-    """The acquisition as six numbers of order one, (6,).
+    """The acquisition as numbers of order one, (N_ACQUISITION,).
 
     They are: the largest tilt / 90°; log2 of the number of tilts / 41; log10 of the counts per Å² where the object is
     (`counts_per_area`); the mean tilt step / 10°; log2 of the pixel size / 0.4 Å; log2 of `pooled_voxel` / 0.8 Å, the

@@ -19,6 +19,7 @@ from pann.core.progress import progress_bar
 from pann.core.random import generator
 from pann.refiner.canonical import to_canonical
 from pann.refiner.example import Example
+from pann.refiner.lattice import bragg_filtered
 from pann.refiner.target import relative_heights
 from pann.simulation.datasets import DataSet, sample_source
 from pann.tomography import reconstruct
@@ -73,7 +74,7 @@ def make_example(plan: Mapping[str, Any], seed: int, index: int) -> Example:
     return Example(
         name=sample.series.name,
         values=canonical.values.astype(np.float16),
-        lattice=canonical.lattice.astype(np.float16),
+        lattice=bragg_filtered(torch.tensor(canonical.values), canonical.voxel_size).numpy().astype(np.float16),
         scale=canonical.scale,
         voxel_size=canonical.voxel_size,
         positions=sample.truth.positions,

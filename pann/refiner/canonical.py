@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, gaussian_filter
 
 from pann.core import InputError, Volume
-from pann.refiner.lattice import bragg_filtered
 
 BULK_SMOOTHING = 2.0
 """Width [Å] of the Gaussian that smooths atoms into a bulk: about the distance of neighbours."""
@@ -61,28 +60,20 @@ class Canonical:
     Attributes
     ----------
     values : (nx, ny, nz) float32, 1 where the bulk of the object has its mean density.
-    lattice : (nx, ny, nz) float32, the periodic part of `values`, see `pann.refiner.lattice`.
     scale : factor that brings `values` back to the units of the volume.
     voxel_size : [Å].
     """
 
     values: NDArray[np.float32]
-    lattice: NDArray[np.float32]
     scale: float
     voxel_size: float
-
-    @property
-    def channels(self) -> NDArray[np.float32]:
-        """What the network reads at full resolution, (2, nx, ny, nz)."""
-        return np.stack([self.values, self.lattice])
 
 
 def to_canonical(volume: Volume, voxel_size: float) -> Canonical:
     """`volume` at `voxel_size` [Å] and unit bulk density; the level is measured once, on the whole volume."""
     grid = resampled(volume, voxel_size)
     scale = bulk_level(grid)
-    unit = grid.replace(values=(grid.values / scale).astype(np.float32))
-    return Canonical(unit.values, bragg_filtered(unit), scale, voxel_size)
+    return Canonical((grid.values / scale).astype(np.float32), scale, voxel_size)
 
 
 @dataclass(eq=False)

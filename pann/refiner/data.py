@@ -16,7 +16,7 @@ from pann.core import ConfigError
 from pann.refiner.cache import cache_folder, fill_cache, read_example, recipe
 from pann.refiner.example import Prepared
 from pann.refiner.net import STRIDE
-from pann.refiner.patches import Curriculum, PatchDataset, PatchSource, batch_of
+from pann.refiner.patches import Curriculum, Look, PatchDataset, PatchSource, batch_of
 from pann.refiner.sampler import StepLoader, StepSampler
 from pann.refiner.stream import BackgroundFill
 
@@ -59,6 +59,10 @@ class RefinerData(LightningDataModule):
     start : train as soon as so many samples are there, while the rest are made; they join at the next epoch (with
         trainer.reload_dataloaders_every_n_epochs=1). None waits for all, so that a run can be repeated exactly.
     resident : GiB of volumes that are kept where the network trains; the others are sent patch by patch.
+
+    Attributes
+    ----------
+    look : finds the channels of a sample when it is first drawn; None takes those of the cache.
     """
 
     def __init__(
@@ -108,6 +112,7 @@ class RefinerData(LightningDataModule):
         self.start = start
         self.resident = resident
         self.curriculum = None if curriculum is None else Curriculum(curriculum["dose"], int(curriculum["patches"]))
+        self.look: Look | None = None
         self.examples: dict[str, list[Prepared]] = {}
         self._sources: list[PatchSource] = []
         self._background: BackgroundFill | None = None
@@ -185,16 +190,12 @@ class RefinerData(LightningDataModule):
         }
         return CombinedLoader(loaders, "max_size_cycle")
 
-    @property
-    def sources(self) -> list[PatchSource]:
-        """What the patches are cut from, of all training samples that the current epoch knows."""
-        return self._sources
-
     def _sources_on(self, device: torch.device) -> list[PatchSource]:
         """The sources of all training samples that are there; the first of them on `device`, see `resident`."""
         kept = sum(source.size for source in self._sources)
         for prepared in self.examples["train"][len(self._sources) :]:
-            self._sources.append(PatchSource.of(prepared, device if kept < self.resident * 2**30 else "cpu"))
+            place = device if kept < self.resident * 2**30 else torch.device("cpu")
+            self._sources.append(PatchSource.of(prepared, place, self.look))
             kept += self._sources[-1].size
         return self._sources
 

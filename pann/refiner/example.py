@@ -20,7 +20,7 @@ class Example:
     ----------
     name : of the sample.
     values : (nx, ny, nz) float16, the reconstruction at the canonical voxel, of unit bulk density.
-    lattice : (nx, ny, nz) float16, its periodic part, see `pann.refiner.lattice`.
+    lattice : (nx, ny, nz) float16, its periodic part, see `pann.refiner.lattice.bragg_filtered`.
     scale : factor from `values` to image units per voxel.
     voxel_size : canonical [Å].
     positions : (n, 3) [Å], true atoms.
@@ -45,11 +45,6 @@ class Example:
     dose: float
     method: str
     iterations: int
-
-    @property
-    def channels(self) -> NDArray[np.float32]:
-        """What the network reads at full resolution, (2, nx, ny, nz)."""
-        return np.stack([self.values, self.lattice]).astype(np.float32)
 
     @property
     def series(self) -> TiltSeries:

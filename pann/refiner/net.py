@@ -4,20 +4,21 @@ No layer normalises over space: statistics of a tile would depend on where the t
 small instead (De and Smith, NeurIPS 2020), and the acquisition scales and shifts them (FiLM, Perez et al., AAAI 2018).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, silu, softplus
 
+from pann.refiner.acquisition import N_ACQUISITION
 from pann.refiner.error_bars import UNTRAINED as UNKNOWN_ERRORS
 from pann.refiner.error_bars import ErrorBars
+from pann.refiner.lattice import bragg_filtered
+from pann.refiner.lattice_net import LatticeFilter
 from pann.refiner.odds import UNTRAINED as FIRST_ODDS
 from pann.refiner.odds import Odds
 from pann.refiner.thresholds import UNTRAINED as FIRST_THRESHOLD
 
-N_ACQUISITION = 6
-"""Length of the vector that describes an acquisition, see `pann.refiner.acquisition`."""
 N_ANSWERS = 2
 """Volumes in an answer: density and presence, see `pann.refiner.target`."""
 STRIDE = 8
@@ -134,14 +135,16 @@ class Level(nn.Module):
 class RefinerNet(nn.Module):
     """What all refiner networks carry: the edge of the pooled cube they read, and what is known of their atoms.
 
-    The threshold, the errors to expect, the odds and the number of readings lie among the buffers, so that they travel
-    with the weights.
+    The threshold, the errors to expect and the odds lie among the buffers, so that they travel with the weights.
+
+    Attributes
+    ----------
+    lattice_filter : what has learnt to see what is periodic in a whole volume; None for none.
     """
 
     presence_threshold: Tensor
     position_errors: Tensor
     existence_odds: Tensor
-    readings_taken: Tensor
 
     def __init__(self, global_size: int) -> None:
         super().__init__()
@@ -149,7 +152,7 @@ class RefinerNet(nn.Module):
         self.register_buffer("presence_threshold", torch.tensor(FIRST_THRESHOLD))
         self.register_buffer("position_errors", torch.tensor(UNKNOWN_ERRORS))
         self.register_buffer("existence_odds", FIRST_ODDS.row)
-        self.register_buffer("readings_taken", torch.tensor(1.0))
+        self.lattice_filter: LatticeFilter | None = None
 
     @property
     def threshold(self) -> float:
@@ -178,14 +181,22 @@ class RefinerNet(nn.Module):
     def odds(self, value: Odds) -> None:
         self.existence_odds.copy_(value.row)
 
-    @property
-    def readings(self) -> int:
-        """How often it reads a volume, see `pann.refiner.readings`."""
-        return round(float(self.readings_taken))
+    @torch.no_grad()
+    def channels_of(self, values: Tensor, voxel_size: float, acquisition: Tensor) -> Tensor:
+        """What the network reads of a whole volume at full resolution, (2 or 3, nx, ny, nz).
 
-    @readings.setter
-    def readings(self, value: int) -> None:
-        self.readings_taken.fill_(value)
+        The density, what is periodic in it, and what its own `lattice_filter` lets pass.
+
+        Parameters
+        ----------
+        values : (nx, ny, nz) float32, normalised density.
+        voxel_size : [Å].
+        acquisition : (N_ACQUISITION,).
+        """
+        channels = [values, bragg_filtered(values, voxel_size)]
+        if self.lattice_filter is not None:
+            channels.append(self.lattice_filter(values, voxel_size, acquisition))
+        return torch.stack(channels)
 
 
 class GlobalLocalResUNet(RefinerNet):
@@ -204,6 +215,7 @@ class GlobalLocalResUNet(RefinerNet):
     global_size : edge of the cube into which the whole volume is pooled (see `pann.refiner.canonical.pooled_cube`).
     embedding : length of the acquisition embedding.
     lattice : read what is periodic in the whole volume; False leaves it out.
+    lattice_filter : arguments of the `LatticeFilter` whose view of it is read too; None for none.
 
     Raises
     ------
@@ -219,6 +231,7 @@ class GlobalLocalResUNet(RefinerNet):
         embedding: int,
         levels: int = 2,
         lattice: bool = True,
+        lattice_filter: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(global_size)
         if not 1 <= levels <= STRIDE.bit_length() - 1:
@@ -228,12 +241,15 @@ class GlobalLocalResUNet(RefinerNet):
             nn.Linear(N_ACQUISITION, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
         )
         self.reads_lattice = lattice
-        self.fold = nn.Conv3d(3, width, kernel_size=2, stride=2)
+        read = 3 + (lattice_filter is not None)  # the density twice, see `forward`
+        self.fold = nn.Conv3d(read, width, kernel_size=2, stride=2)
         self.local = Level([width * (k + 1) for k in range(levels)], embedding, blocks)
         self.global_branch = GlobalBranch(global_width, embedding, levels * width) if global_width else None
         self.unfold = nn.ConvTranspose3d(width, width // 4, kernel_size=2, stride=2)
-        self.head = nn.Sequential(conv3(width // 4 + 3, width // 4), nn.SiLU(), small(conv3(width // 4, N_ANSWERS)))
+        self.head = nn.Sequential(conv3(width // 4 + read, width // 4), nn.SiLU(), small(conv3(width // 4, N_ANSWERS)))
         self.filter = matched_filter()
+        if lattice_filter is not None:
+            self.lattice_filter = LatticeFilter(**lattice_filter).requires_grad_(False)
 
     @property
     def reach(self) -> int:
@@ -248,7 +264,7 @@ class GlobalLocalResUNet(RefinerNet):
 
         Parameters
         ----------
-        patch : (b, 2, px, py, pz) normalised density, and its periodic part; edges are multiples of `STRIDE`.
+        patch : (b, 2 or 3, px, py, pz) what `channels_of` gives; edges are multiples of `STRIDE`.
         pooled : (b, 1, g, g, g) the whole volume, pooled.
         place : (b, 3, 2) where the patch lies in the pooled cube along x, y, z: its first and last edge, in -1 ... 1.
         acquisition : (b, N_ACQUISITION).
@@ -258,7 +274,7 @@ class GlobalLocalResUNet(RefinerNet):
         (b, 2, px, py, pz)
         """
         embedding = self.embed(acquisition)
-        density, lattice = patch.split(1, dim=1)
+        density, lattice = patch[:, :1], patch[:, 1:]
         lattice = lattice / LATTICE_PEAK if self.reads_lattice else torch.zeros_like(lattice)
         read = torch.cat([torch.log1p(density), density / INPUT_PEAK, lattice], dim=1)
 

@@ -1,7 +1,8 @@
 """Random patches of prepared examples, cut where the network trains."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from typing import Any, NamedTuple, Self
 
@@ -18,10 +19,10 @@ from pann.refiner.example import Prepared
 from pann.refiner.target import CUTOFF, splatted
 
 PatchBatch = dict[str, Tensor]
-"""Keys: patch (b, 2, p, p, p); target (b, 2, p, p, p); pooled (b, 1, g, g, g); place (b, 3, 2); acquisition (b, 6)."""
+"""Keys: patch (b, c, p, p, p); target (b, 2, p, p, p); pooled (b, 1, g, g, g); place (b, 3, 2); acquisition (b, 6)."""
 
-SECOND_SHARE = 0.75
-"""Of the patches of a source with a second reading, those that show it."""
+Look = Callable[[Tensor, float, NDArray[np.float32]], Tensor]
+"""From a normalised density, its voxel [Å] and the acquisition to channels, see `RefinerNet.channels_of`."""
 
 
 @dataclass(eq=False)
@@ -30,18 +31,18 @@ class PatchSource:
 
     Attributes
     ----------
-    channels : (2, nx, ny, nz) float16, what the network reads, on the device that keeps it.
+    values, lattice : (nx, ny, nz) float16, normalised density and what is periodic in it, where they are kept.
     centres : (n, 3) true atoms [voxels].
     heights : (2, n) of the atoms in density and presence, see `pann.refiner.target`.
     sigma : width of the atoms in the target [voxels].
     voxel_size : [Å].
     pooled, acquisition : see `Prepared`.
     dose : [e/Å² per projection].
-    second : (nx, ny, nz) float16, what a second reading reads as the periodic part; None while there was no first, see
-        `pann.refiner.readings`.
+    look : finds the channels of a network that reads more than these two; None for one that does not.
     """
 
-    channels: Tensor
+    values: Tensor
+    lattice: Tensor
     centres: NDArray[np.float32]
     heights: NDArray[np.float32]
     sigma: float
@@ -49,17 +50,17 @@ class PatchSource:
     pooled: PooledCube
     acquisition: NDArray[np.float32]
     dose: float
-    second: Tensor | None = None
+    look: Look | None = None
 
     @classmethod
-    def of(cls, prepared: Prepared, device: torch.device | str = "cpu") -> Self:
+    def of(cls, prepared: Prepared, device: torch.device | str = "cpu", look: Look | None = None) -> Self:
         """The source of `prepared`, its volumes on `device`."""
         example = prepared.example
-        channels = torch.from_numpy(np.stack([example.values, example.lattice])).to(device)
         centres = position_to_index(example.positions, example.values.shape, example.voxel_size).astype(np.float32)
         sigma = prepared.sigma / example.voxel_size
         return cls(
-            channels,
+            torch.from_numpy(example.values).to(device),
+            torch.from_numpy(example.lattice).to(device),
             centres,
             prepared.target_heights,
             sigma,
@@ -67,26 +68,33 @@ class PatchSource:
             prepared.pooled,
             prepared.acquisition,
             float(example.dose),
+            look,
         )
+
+    @cached_property
+    def channels(self) -> Tensor:
+        """(2 or 3, nx, ny, nz) float16, what the network reads; found when first asked for."""
+        if self.look is None:
+            return torch.stack([self.values, self.lattice])
+        return self.look(self.values.float(), self.voxel_size, self.acquisition).half()
 
     @property
     def shape(self) -> NDArray[np.int64]:
         """(3,) voxels."""
-        return np.array(self.channels.shape[1:])
+        return np.array(self.values.shape)
 
     @property
     def size(self) -> int:
         """Bytes of its volumes."""
-        return self.channels.nbytes
+        return 2 * self.values.nbytes
 
 
 class Patch(NamedTuple):
-    """A cube of a source: its first voxel (3,), the axes along which it is mirrored, and whether it is read again."""
+    """A cube of a source: its first voxel (3,) and the axes along which it is mirrored."""
 
     source: PatchSource
     start: NDArray[np.int64]
     axes: tuple[int, ...]
-    again: bool = False
 
 
 def crop(channels: Tensor, start: NDArray[np.int64], size: int) -> Tensor:
@@ -103,10 +111,8 @@ def crop(channels: Tensor, start: NDArray[np.int64], size: int) -> Tensor:
 def batch_of(patches: Sequence[Patch], size: int, device: torch.device | str = "cpu") -> PatchBatch:
     """Cut `patches` of edge `size` [voxels] and compute their targets, all on `device`."""
     cubes, pooled, places = [], [], []
-    for source, start, axes, again in patches:
+    for source, start, axes in patches:
         cube = crop(source.channels, start, size).to(device)
-        if again and source.second is not None:
-            cube[1] = crop(source.second[None], start, size)[0]
         cubes.append(cube.flip([axis + 1 for axis in axes]) if axes else cube)
         pooled.append(np.flip(source.pooled.values, axes))
         places.append(flip_place(source.pooled.place(start, start + size), axes))
@@ -132,7 +138,7 @@ def targets_of(patches: Sequence[Patch], size: int, device: torch.device | str) 
     rim = ceil(CUTOFF * sigma) + 1
     gap = size + 2 * rim
     centres, heights = [], []
-    for place, (source, start, axes, _) in enumerate(patches):
+    for place, (source, start, axes) in enumerate(patches):
         inside = source.centres - start
         near = np.all((inside > -rim) & (inside < size + rim), axis=1)
         inside = inside[near]
@@ -220,7 +226,7 @@ class PatchDataset(Dataset[Patch]):
         chosen = self.sources[self.brightest_first[int(rng.integers(self._admitted(index)))]]
         start = self._start(chosen, rng)
         axes = tuple(axis for axis in range(3) if rng.random() < 0.5)
-        return Patch(chosen, start, axes, chosen.second is not None and bool(rng.random() < SECOND_SHARE))
+        return Patch(chosen, start, axes)
 
     def _admitted(self, index: int) -> int:
         """How many of the brightest sources patch `index` may come from."""

@@ -16,8 +16,8 @@ from pann.refiner.canonical import BULK_SMOOTHING, Canonical, pooled_cube, to_ca
 from pann.refiner.mirrors import FLIPS
 from pann.refiner.net import N_ANSWERS, RefinerNet
 from pann.refiner.nets import network_of
-from pann.refiner.readings import read_volume
 from pann.refiner.target import DENSITY, PRESENCE
+from pann.refiner.whole import answer_to
 
 STAGE = "refiner"
 VACUUM = 0.1
@@ -93,7 +93,6 @@ class Refiner:
         *,
         tile: int = 160,
         margin: int = 32,
-        readings: int | None = None,
         flips: int = 2,
         precision: str = "bfloat16",
         progress: bool = True,
@@ -106,7 +105,6 @@ class Refiner:
         series : its images; their angles and counts tell the network how far to trust the volume.
         tile, margin : edge of a tile and width of the rim of it that is blended or dropped [voxels], see
             `pann.refiner.tiling.refine_tiled`; memory grows with tile³, some 1.5 kB a voxel.
-        readings : of the volume, see `pann.refiner.readings`; None for as many as suit the network best.
         flips : average the answers for this many mirror images (1 to 8): the more, the better and the slower.
         precision : "bfloat16" is faster on most machines, "float32" free of its rounding (0.3 % of a peak).
         progress : show a bar.
@@ -120,15 +118,13 @@ class Refiner:
         vector = acquisition_vector(series, pooled.factor * self.voxel_size)
         device = next(self.net.parameters()).device.type
         flips = max(1, min(flips, len(FLIPS)))
-        readings = max(1, readings or self.net.readings)
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
-            answer = read_volume(
+            answer = answer_to(
                 self.net,
-                canonical.channels,
+                canonical.values,
                 self.voxel_size,
                 pooled,
                 vector,
-                readings=readings,
                 flips=flips,
                 tile=tile,
                 margin=margin,
@@ -144,7 +140,7 @@ class Refiner:
         facts = {"atom_threshold": self.net.threshold, "error_bars": self.net.error_bars, "odds": self.net.odds}
         variance = np.maximum(squares - density**2, 0)
         confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))
-        certain = out.replace(values=confidence, metadata={}) if readings * flips > 1 else None
+        certain = out.replace(values=confidence, metadata={}) if flips > 1 else None
         return Refined(out, out.replace(values=present, metadata=facts), certain)
 
     def __call__(self, volume: Volume, series: TiltSeries, **options: Any) -> Volume:

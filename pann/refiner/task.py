@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from pann.core import PointSpread, Volume
+from pann.core import ConfigError, PointSpread, Volume
 from pann.metrics.matching import match
 from pann.refiner.cases import Case, case_of, gathered, mean_scores, xz_slice
 from pann.refiner.error_bars import ErrorBars
@@ -21,12 +21,12 @@ from pann.refiner.losses import RefinerLoss
 from pann.refiner.net import STRIDE, RefinerNet
 from pann.refiner.odds import LOWEST_CANDIDATE, Odds, peer_evidence
 from pann.refiner.patches import PatchBatch
-from pann.refiner.readings import read_volume
 from pann.refiner.reprojection import reprojection_deviance
 from pann.refiner.scoring import Trace, atom_scores
 from pann.refiner.target import DENSITY, PRESENCE
 from pann.refiner.thresholds import LOWEST_PEAK, Peaks, fit_threshold, mean_errors, peak_heights
 from pann.refiner.weigh import weigh
+from pann.refiner.whole import answer_to
 
 
 class RefinerTask(LightningModule):
@@ -47,7 +47,6 @@ class RefinerTask(LightningModule):
     match_radius : [Å].
     dose_bins : edges [e/Å² per projection].
     tile, margin : see `pann.refiner.tiling.refine_tiled`.
-    readings : of a whole volume in validation, and most that `calibrate` tries, see `pann.refiner.readings`.
     flips : mirror images that calibration and test average over, see `pann.refiner.mirrors`; validation takes one.
     slices : number of samples of a split whose central slice is kept in `pictures`; 0 keeps none.
 
@@ -72,7 +71,6 @@ class RefinerTask(LightningModule):
         tile: int,
         margin: int,
         slices: int,
-        readings: int,
         flips: int,
     ) -> None:
         super().__init__()
@@ -87,7 +85,6 @@ class RefinerTask(LightningModule):
         self.tile = tile
         self.margin = margin
         self.slices = slices
-        self.readings = readings
         self.flips = flips
         self.cases: list[Case] = []
         self.pictures: dict[str, dict[str, NDArray[np.float32]]] = {}
@@ -115,7 +112,9 @@ class RefinerTask(LightningModule):
 
     def whole_volume_deviance(self, prepared: Prepared) -> Tensor:
         """Deviance of the counts of a whole sample from the projections of its refined volume, with gradients."""
-        channels = torch.as_tensor(prepared.example.channels, device=self.device)
+        example = prepared.example
+        values = torch.as_tensor(example.values, device=self.device).float()
+        channels = self.look(values, example.voxel_size, prepared.acquisition)
         shape = np.array(channels.shape[1:])
         size = shape // STRIDE * STRIDE  # what is cut is vacuum
         start = (shape - size) // 2
@@ -129,7 +128,25 @@ class RefinerTask(LightningModule):
         whole = torch.zeros_like(channels[0])
         whole[box] = self(batch)[0, DENSITY].float()
         sigma = self.reprojection["psf_sigma"]
-        return reprojection_deviance(whole, prepared.example, PointSpread((sigma,)) if sigma else None)
+        return reprojection_deviance(whole, example, PointSpread((sigma,)) if sigma else None)
+
+    def on_fit_start(self) -> None:
+        """Let the data show what the network's own filter of the lattice sees, if it has one."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.net.lattice_filter is None:
+            return
+        if not self.net.lattice_filter.trained:
+            raise ConfigError(
+                "model.lattice_filter is not trained: give from_weights= a file that holds a trained one "
+                "(scripts/give_filter.py puts it in), or choose model.lattice_filter=null"
+            )
+        if data is not None:
+            data.look = self.look
+
+    def look(self, values: Tensor, voxel_size: float, acquisition: NDArray[np.float32]) -> Tensor:
+        """What the network reads of a whole volume, see `RefinerNet.channels_of`."""
+        with torch.autocast(values.device.type, torch.bfloat16):
+            return self.net.channels_of(values, voxel_size, torch.as_tensor(acquisition, device=values.device))
 
     def validation_step(self, prepared: Prepared, batch_idx: int) -> None:
         """Score one whole sample."""
@@ -163,8 +180,7 @@ class RefinerTask(LightningModule):
     def _evaluate(self, prepared: Prepared, weighed: bool = False) -> None:
         example = prepared.example
         values = np.asarray(example.values, np.float32)
-        readings, flips = (self.net.readings, self.flips) if weighed else (self.readings, 1)
-        target, answer = prepared.target, self._refined(prepared, readings, flips)
+        target, answer = prepared.target, self._refined(prepared, self.flips if weighed else 1)
         refined, presence = answer[DENSITY], answer[PRESENCE]
         if example.name not in self._baselines:
             self._baselines[example.name] = atom_scores(values, example, self.trace, self.match_radius)
@@ -178,16 +194,15 @@ class RefinerTask(LightningModule):
             volumes = {"input": values, "refined": refined, "presence": presence, "target": target[DENSITY]}
             self.pictures[example.name] = {name: xz_slice(volume) for name, volume in volumes.items()}
 
-    def _refined(self, prepared: Prepared, readings: int, flips: int) -> NDArray[np.float32]:
+    def _refined(self, prepared: Prepared, flips: int) -> NDArray[np.float32]:
         example = prepared.example
         with torch.autocast(self.device.type, torch.bfloat16):  # as `pann.refiner.refine` does
-            return read_volume(
+            return answer_to(
                 self.net,
-                example.channels,
+                example.values.astype(np.float32),
                 example.voxel_size,
                 prepared.pooled,
                 prepared.acquisition,
-                readings=readings,
                 flips=flips,
                 tile=self.tile,
                 margin=self.margin,
@@ -218,13 +233,9 @@ class RefinerTask(LightningModule):
 
     @torch.inference_mode()
     def calibrate(self, samples: Iterable[Prepared]) -> None:
-        """Fit the network's readings, threshold, error bars and odds to `samples`, those of the validation split."""
+        """Fit the network's threshold, error bars and odds to `samples`, those of the validation split."""
         self.net.eval()
-        samples = list(samples)
-        if self.readings > 1:
-            errors = [self._errors_after(readings, samples) for readings in range(1, self.readings + 1)]
-            self.net.readings = 1 + int(np.argmin(errors))
-        peaks = [self._labelled(p, self._refined(p, self.net.readings, self.flips), weighed=True) for p in samples]
+        peaks = [self._labelled(p, self._refined(p, self.flips), weighed=True) for p in samples]
         self.net.threshold = fit_threshold(peaks)
         heights, offsets = (np.concatenate([getattr(p, name) for p in peaks]) for name in ("heights", "offsets"))
         is_atom = np.concatenate([p.is_atom for p in peaks])
@@ -235,11 +246,6 @@ class RefinerTask(LightningModule):
         weights = np.concatenate([np.full(len(p.heights), 1 / p.n_true) for p in peaks])  # every particle alike
         if is_atom.any() and not is_atom.all():
             self.net.odds = Odds.fit(heights, evidence, peers, is_atom, weights)
-
-    def _errors_after(self, readings: int, samples: Iterable[Prepared]) -> float:
-        """Missed and false atoms per true one after so many readings, by height alone."""
-        peaks = [self._labelled(prepared, self._refined(prepared, readings, self.flips)) for prepared in samples]
-        return mean_errors(peaks, fit_threshold(peaks))
 
     def _finish(self, split: str, loader: Any) -> None:
         # Means are taken of the gathered table: a process that has no sample of some dose would log fewer names.

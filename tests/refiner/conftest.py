@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pann.core import TiltSeries, Volume
+from pann.core import TiltSeries
 from pann.core.random import generator
 from pann.refiner.example import Example, Prepared
 from pann.refiner.lattice import bragg_filtered
@@ -37,7 +37,7 @@ def example(positions):
     return Example(
         name="atoms",
         values=values.astype(np.float16),
-        lattice=bragg_filtered(Volume(values, VOXEL)).astype(np.float16),
+        lattice=bragg_filtered(torch.from_numpy(values), VOXEL).numpy().astype(np.float16),
         scale=1.0,
         voxel_size=VOXEL,
         positions=positions,

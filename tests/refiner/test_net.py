@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from pann.refiner.net import N_ACQUISITION, GlobalLocalResUNet, sample_at_place
+from pann.refiner.acquisition import N_ACQUISITION
+from pann.refiner.net import GlobalLocalResUNet, sample_at_place
 
 
 def inputs(net, shape, batch=1):

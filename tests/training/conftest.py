@@ -51,10 +51,10 @@ def configuration(repository: Path, tmp_path_factory: pytest.TempPathFactory, tm
     register()
     cache = tmp_path_factory.getbasetemp() / "refiner-cache"
 
-    def made(*overrides: str, output: str = "run") -> DictConfig:
+    def made(*overrides: str, output: str = "run", shrunk: list[str] = SHRUNK) -> DictConfig:
         GlobalHydra.instance().clear()
         own = [f"output={tmp_path / output}", f"data.cache={cache}"]
         with initialize_config_dir(str(repository / "conf"), version_base="1.3"):
-            return compose("train", [*SHRUNK, *own, *overrides])
+            return compose("train", [*shrunk, *own, *overrides])
 
     return made

@@ -1,0 +1,73 @@
+import numpy as np
+import torch
+
+from pann.refiner.lattice import bragg_filtered
+from pann.refiner.net import RefinerNet
+from pann.refiner.patches import PatchSource
+from pann.refiner.whole import answer_to
+from tests.refiner.conftest import network
+
+
+class Witness(RefinerNet):
+    """Answers with the first two channels, and keeps all that it was shown."""
+
+    def __init__(self):
+        super().__init__(global_size=8)
+        self.weight = torch.nn.Parameter(torch.ones(()))
+        self.seen = []
+
+    def forward(self, patch, pooled, place, acquisition):
+        self.seen.append(patch[0].numpy())
+        return patch[:, :2]
+
+
+def answer(net, prepared, flips=1):
+    example = prepared.example
+    volume = example.values.astype(np.float32), example.voxel_size
+    return answer_to(net, *volume, prepared.pooled, prepared.acquisition, flips=flips, tile=400, margin=0)
+
+
+def test_a_network_reads_the_density_and_what_is_periodic_in_it(prepared):
+    example = prepared.example
+    density, lattice, squares = answer(Witness(), prepared)
+    np.testing.assert_array_equal(density, example.values.astype(np.float32))
+    found = bragg_filtered(torch.tensor(density), example.voxel_size)
+    np.testing.assert_allclose(lattice, found, atol=1e-5)
+    np.testing.assert_allclose(squares, density**2, rtol=1e-6)
+
+
+def test_mirrors_show_the_same_channels_mirrored(prepared):
+    net = Witness()
+    np.testing.assert_allclose(answer(net, prepared, flips=3), answer(Witness(), prepared), rtol=1e-5, atol=1e-5)
+    assert len(net.seen) == 3
+
+
+def test_a_network_with_a_filter_of_its_own_reads_what_that_lets_pass(prepared):
+    example = prepared.example
+    net = network(lattice_filter={"width": 4, "rounds": 2})
+    values = torch.tensor(example.values.astype(np.float32))
+    channels = net.channels_of(values, example.voxel_size, torch.as_tensor(prepared.acquisition))
+    assert channels.shape == (3, *values.shape)
+    passed = net.lattice_filter(values, example.voxel_size, torch.as_tensor(prepared.acquisition))
+    torch.testing.assert_close(channels[2], passed)
+    changed = answer(net, prepared)
+    with torch.no_grad():
+        net.fold.weight[:, -1] = 0
+        net.head[0].weight[:, -1] = 0
+    assert np.abs(changed - answer(net, prepared)).max() > 1e-4
+
+
+def test_the_patches_of_such_a_network_show_the_same_channels_found_once(prepared):
+    net = network(lattice_filter={"width": 4, "rounds": 2})
+    asked = []
+
+    def look(values, voxel_size, acquisition):
+        asked.append(values.shape)
+        return net.channels_of(values, voxel_size, torch.as_tensor(acquisition))
+
+    source = PatchSource.of(prepared, look=look)
+    values = torch.tensor(prepared.example.values.astype(np.float32))
+    expected = net.channels_of(values, prepared.example.voxel_size, torch.as_tensor(prepared.acquisition))
+    torch.testing.assert_close(source.channels, expected.half())
+    assert source.channels is source.channels
+    assert len(asked) == 1
