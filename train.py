@@ -1,4 +1,4 @@
-"""Train a network: `python train.py stage=refiner`, `stage=classifier`, or sweeps with `-m`."""
+"""Train a network: `python train.py stage=refiner`, `stage=lattice`, `stage=classifier`, or sweeps with `-m`."""
 
 from pathlib import Path
 

@@ -22,7 +22,7 @@ class Weights:
 
     Attributes
     ----------
-    stage : "refiner" or "classifier".
+    stage : "refiner", "lattice" or "classifier".
     model : keyword arguments of the network's constructor, plain values.
     state : parameters and buffers by name.
     card : what the weights are: data, steps, seeds, held-out numbers, plain values.

@@ -27,7 +27,7 @@ class TrainConfig:
 
     Attributes
     ----------
-    name : stage, "refiner" or "classifier".
+    name : stage, "refiner", "lattice" or "classifier".
     seed : of the initial weights and of the batches.
     output : run folder.
     resume : a checkpoint of an interrupted run to continue, or None.
