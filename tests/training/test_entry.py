@@ -15,7 +15,7 @@ from pann.training.schema import register
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], "stage= is missing: choose one of classifier, refiner"),
+        ([], "stage= is missing: choose one of classifier, lattice, refiner"),
         (["stage=refner"], "stage=refner does not exist: did you mean refiner?"),
         (["stage=refiner", "model=refiner_tin"], "did you mean refiner_tiny"),
         (["stage=refiner", "trainer.max_stps=3"], "unknown option trainer.max_stps: did you mean trainer.max_steps"),
