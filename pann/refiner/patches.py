@@ -31,7 +31,7 @@ class PatchSource:
 
     Attributes
     ----------
-    values, lattice : (nx, ny, nz) float16, normalised density and what is periodic in it, where they are kept.
+    stored : (2, nx, ny, nz) float16, normalised density and what is periodic in it, on the device that keeps them.
     centres : (n, 3) true atoms [voxels].
     heights : (2, n) of the atoms in density and presence, see `pann.refiner.target`.
     sigma : width of the atoms in the target [voxels].
@@ -41,8 +41,7 @@ class PatchSource:
     look : finds the channels of a network that reads more than these two; None for one that does not.
     """
 
-    values: Tensor
-    lattice: Tensor
+    stored: Tensor
     centres: NDArray[np.float32]
     heights: NDArray[np.float32]
     sigma: float
@@ -59,8 +58,7 @@ class PatchSource:
         centres = position_to_index(example.positions, example.values.shape, example.voxel_size).astype(np.float32)
         sigma = prepared.sigma / example.voxel_size
         return cls(
-            torch.from_numpy(example.values).to(device),
-            torch.from_numpy(example.lattice).to(device),
+            torch.from_numpy(np.stack([example.values, example.lattice])).to(device),
             centres,
             prepared.target_heights,
             sigma,
@@ -75,18 +73,18 @@ class PatchSource:
     def channels(self) -> Tensor:
         """(2 or 3, nx, ny, nz) float16, what the network reads; found when first asked for."""
         if self.look is None:
-            return torch.stack([self.values, self.lattice])
-        return self.look(self.values.float(), self.voxel_size, self.acquisition).half()
+            return self.stored
+        return self.look(self.stored[0].float(), self.voxel_size, self.acquisition).half()
 
     @property
     def shape(self) -> NDArray[np.int64]:
         """(3,) voxels."""
-        return np.array(self.values.shape)
+        return np.array(self.stored.shape[1:])
 
     @property
     def size(self) -> int:
-        """Bytes of its volumes."""
-        return 2 * self.values.nbytes
+        """Bytes of its volumes, those that are found included."""
+        return self.stored.nbytes if self.look is None else 5 * self.stored.nbytes // 2
 
 
 class Patch(NamedTuple):
