@@ -81,7 +81,7 @@ class LatticeFilter(nn.Module):
             spectrum.radius,
             spectrum.steepness,
         ]
-        known = [torch.full_like(at, 1.0) * number for number in acquisition]
+        known = [torch.ones_like(at) * number for number in acquisition]
         return overlapped(torch.stack([*(feature * spectrum.inside for feature in features), *known]))
 
     @staticmethod

@@ -76,7 +76,7 @@ def score_weights(cfg: DictConfig, trainer: Trainer, task: Any, data: Any) -> di
         trainer.test(task, datamodule=data, verbose=False)
         metrics |= _numbers(trainer)
     if trainer.is_global_zero and cfg.calibrate:
-        card = weights.card | {"calibrated_on": data.describe(), "metrics": metrics or weights.card["metrics"]}
+        card = weights.card | {"calibrated_on": data.describe(), "metrics": metrics or weights.card.get("metrics", {})}
         _export(Path(cfg.output) / f"{cfg.name}.safetensors", cfg, task, card)
     if trainer.is_global_zero and cfg.test:
         with atomic_path(Path(cfg.output) / "scores.json") as temporary:
