@@ -7,6 +7,8 @@ or phases pass side by side, each where it is; of a glass hardly anything passes
 to do better.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from pann.refiner.spectrum import LEAST_POWER, OVERLAP, Spectrum, local_mean, overlapped, power, shell_medians
@@ -24,9 +26,9 @@ def bragg_filtered(values: Tensor, voxel_size: float) -> Tensor:
     return spectrum.volume(excess(risen(spectrum), RISE))
 
 
-def risen(spectrum: Spectrum) -> Tensor:
-    """Power of every component and its neighbours over the median of its shell."""
-    near = local_mean(overlapped(power(spectrum.values)))[..., OVERLAP:]
+def risen(spectrum: Spectrum, mean: Callable[[Tensor], Tensor] = local_mean) -> Tensor:
+    """Power of every component and its neighbours, by their `mean`, over the median of its shell."""
+    near = mean(overlapped(power(spectrum.values)))[..., OVERLAP:]
     return near / shell_medians(near, spectrum.radius)
 
 

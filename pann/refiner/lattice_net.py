@@ -6,16 +6,23 @@ charge flipping do (Sayre, Acta Cryst. 5, 60 (1952); Oszlányi and Sütő, Acta 
 back and forth between them; how much of a component passes in each round, it has learnt.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, silu
 
 from pann.refiner.acquisition import N_ACQUISITION
 from pann.refiner.lattice import RISE, excess, risen
+from pann.refiner.orientation import Lattice, find_lattices, spots
 from pann.refiner.spectrum import OVERLAP, Spectrum, local_mean, overlapped, power, shell_medians
 
 N_LOCAL = 6
 """Features of a component by itself: see `LatticeFilter._local`."""
+N_LATTICES = 3
+"""Features of a component by the lattices that were found: see `LatticeFilter._told`."""
+USUAL_SCORE = 10.0
+"""Of a lattice that is there."""
 N_DUAL = 8
 """Features of a component by what the others say of it: see `LatticeFilter._expected`."""
 NEAREST = 1.8
@@ -55,15 +62,15 @@ class LatticeFilter(nn.Module):
         acquisition : (N_ACQUISITION,), see `pann.refiner.acquisition`.
         """
         spectrum = Spectrum.of(values, voxel_size)
-        return spectrum.volume(self.share(spectrum, acquisition))
+        return spectrum.volume(self.share(spectrum, acquisition, find_lattices(spectrum)))
 
-    def share(self, spectrum: Spectrum, acquisition: Tensor) -> Tensor:
-        """Share 0 ... 1 of every component that passes, shaped as the spectrum."""
-        local = self._local(spectrum, acquisition)
-        share = self.rounds[0](local) * spectrum.inside
+    def share(self, spectrum: Spectrum, acquisition: Tensor, lattices: Sequence[Lattice]) -> Tensor:
+        """Share 0 ... 1 of every component that passes, shaped as the spectrum, in which `lattices` were found."""
+        local, told = self._local(spectrum, acquisition), self._told(spectrum, lattices)
+        share = self.rounds[0](local, told) * spectrum.inside
         for step in self.rounds[1:]:
             expected = self._expected(spectrum, share)
-            share = step(torch.cat([local, expected])) * spectrum.inside
+            share = step(torch.cat([local, expected]), told) * spectrum.inside
         return share
 
     @staticmethod
@@ -83,6 +90,13 @@ class LatticeFilter(nn.Module):
         ]
         known = [torch.ones_like(at) * number for number in acquisition]
         return overlapped(torch.stack([*(feature * spectrum.inside for feature in features), *known]))
+
+    @staticmethod
+    def _told(spectrum: Spectrum, lattices: Sequence[Lattice]) -> Tensor:
+        """Where the reflections of the best lattice lie, and where those of all, by how sure they are."""
+        marks = [spots(spectrum, lattice.nodes) for lattice in lattices]
+        sure = [mark * (lattice.score / USUAL_SCORE) for mark, lattice in zip(marks, lattices, strict=True)]
+        return overlapped(torch.stack([marks[0], sure[0], torch.stack(sure).amax(0)]))
 
     @staticmethod
     def _expected(spectrum: Spectrum, share: Tensor) -> Tensor:
@@ -113,13 +127,15 @@ class Round(nn.Module):
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
         self.stem = nn.Conv3d(inputs, width, kernel_size=1)
+        self.told = nn.Conv3d(N_LATTICES, width, kernel_size=1, bias=False)
+        nn.init.zeros_(self.told.weight)
         self.body = nn.ModuleList(nn.Conv3d(width, width, kernel_size=3, padding=1) for _ in range(2))
         self.head = nn.Conv3d(width, 1, kernel_size=1)
         nn.init.constant_(self.head.bias, FIRST_BIAS)  # type: ignore[arg-type]  # most components are noise
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(c, kx, ky, OVERLAP + kz) -> (kx, ky, kz)."""
-        x = self.stem(features[None].contiguous(memory_format=torch.channels_last_3d))
+    def forward(self, features: Tensor, told: Tensor) -> Tensor:
+        """(c, kx, ky, OVERLAP + kz) and (N_LATTICES, kx, ky, OVERLAP + kz) -> (kx, ky, kz)."""
+        x = self.stem(features[None].contiguous(memory_format=torch.channels_last_3d)) + self.told(told[None])
         for conv in self.body:
             x = x + conv(silu(x))
         weight: Tensor = self.head(silu(x))[0, 0, ..., OVERLAP:]

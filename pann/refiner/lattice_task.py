@@ -3,20 +3,21 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from pann.core.random import generator
 from pann.refiner.example import Prepared
 from pann.refiner.lattice import RISE, excess, risen
 from pann.refiner.lattice_net import LatticeFilter
-from pann.refiner.spectrum import Spectrum, power, shell_of
+from pann.refiner.orientation import Lattice, find_lattices
+from pann.refiner.spectrum import Spectrum, power, slope_of
 from pann.refiner.target import gaussian_atoms
 
-SLOPES = 8
-"""Ranges of |kz| / |k| in which the transfer of a reconstruction is measured."""
 WORST = 3.0
 """A sample whose noise exceeds its signal so much more counts no more."""
 NOISE_SHARE = 0.02
@@ -49,11 +50,14 @@ class LatticeTask(LightningModule):
         self.optimizer_of = optimizer
         self.scheduler_of = scheduler
         self.sigma = sigma
+        self._lattices: dict[str, list[Lattice]] = {}
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """One step on the whole sample ``batch["whole"]``."""
-        spectrum, signal = self._spectra(batch["whole"])
-        loss = unexplained(self._share(spectrum, batch["whole"]), spectrum, signal)
+        """One step on the whole sample ``batch["whole"]``, mirrored at random; the step's number says how."""
+        draw = generator(0, "mirror", self.global_step).random(3)
+        axes = tuple(np.flatnonzero(draw < 0.5).tolist())
+        spectrum, signal = self._spectra(batch["whole"], axes)
+        loss = unexplained(self._share(spectrum, batch["whole"], axes), spectrum, signal)
         self.log("train/loss", loss, prog_bar=True)
         return loss.clamp(max=WORST)
 
@@ -71,16 +75,21 @@ class LatticeTask(LightningModule):
         errors = {f"{split}/{name}": unexplained(share, spectrum, signal) for name, share in shares.items()}
         self.log_dict(errors, batch_size=1, sync_dist=True)
 
-    def _spectra(self, prepared: Prepared) -> tuple[Spectrum, Tensor]:
+    def _spectra(self, prepared: Prepared, axes: tuple[int, ...] = ()) -> tuple[Spectrum, Tensor]:
+        """Of a sample mirrored along `axes`, and of its true atoms: both survive that, see `PatchDataset`."""
         example = prepared.example
         values = torch.as_tensor(example.values, device=self.device).float()
         heights = prepared.target_heights[:1]
         atoms = gaussian_atoms(example.positions, heights, example.values.shape, example.voxel_size, self.sigma)[0]
-        spectrum = Spectrum.of(values, example.voxel_size)
-        return spectrum, signal_of(spectrum, torch.as_tensor(atoms, device=self.device))
+        spectrum = Spectrum.of(values.flip(axes), example.voxel_size)
+        return spectrum, signal_of(spectrum, torch.as_tensor(atoms, device=self.device).flip(axes))
 
-    def _share(self, spectrum: Spectrum, prepared: Prepared) -> Tensor:
-        return self.net.share(spectrum, torch.as_tensor(prepared.acquisition, device=self.device))
+    def _share(self, spectrum: Spectrum, prepared: Prepared, axes: tuple[int, ...] = ()) -> Tensor:
+        name = prepared.example.name
+        if name not in self._lattices:  # of the sample as it is, so that no order of the steps matters
+            self._lattices[name] = find_lattices(self._spectra(prepared)[0])
+        lattices = [lattice.mirrored(axes) for lattice in self._lattices[name]]
+        return self.net.share(spectrum, torch.as_tensor(prepared.acquisition, device=self.device), lattices)
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with the scheduler stepped every step."""
@@ -94,8 +103,7 @@ class LatticeTask(LightningModule):
 def signal_of(spectrum: Spectrum, atoms: Tensor) -> Tensor:
     """The components that `spectrum` would have without noise: those of the true `atoms` (nx, ny, nz), transferred."""
     truth = spectrum.alike(atoms)
-    slopes = (spectrum.steepness * SLOPES).long().clamp(max=SLOPES - 1)
-    bins = (shell_of(spectrum.radius) * SLOPES + slopes).flatten()
+    bins = slope_of(spectrum)
     common = torch.bincount(bins, (spectrum.values * truth.conj()).real.flatten().double())
     whole = torch.bincount(bins, power(truth).flatten().double())
     transfer = (common / whole.clamp(min=1e-12)).clamp(min=0).to(spectrum.radius.dtype)

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
-from torch.nn.functional import avg_pool3d
+from torch.nn.functional import avg_pool3d, pad
 
 BULK = 2.0
 """Width [Å] of the Gaussian whose copy is taken away first, so that the shape of the particle is no signal."""
@@ -21,6 +21,8 @@ COARSEST = 6.7
 """Coarsest period [Å] that is looked at."""
 OVERLAP = 4
 """Planes of kz < 0 that filters of Fourier space see beside those above: as far as they reach."""
+SLOPES = 8
+"""Ranges of |kz| / |k| that are told apart: in the missing wedge everything is weak."""
 LEAST_POWER = 1e-20
 """No component has less, so that ratios and logarithms are finite."""
 
@@ -115,6 +117,12 @@ def local_mean(values: Tensor) -> Tensor:
     return avg_pool3d(values[None, None], 3, stride=1, padding=1)[0, 0]
 
 
+def binomial_mean(values: Tensor) -> Tensor:
+    """Mean of every component of `values` (kx, ky, kz) and its neighbours, those beside it half as important."""
+    padded = pad(values[None, None], (1, 1, 1, 1, 1, 1))
+    return avg_pool3d(avg_pool3d(padded, 2, stride=1), 2, stride=1)[0, 0]
+
+
 def overlapped(features: Tensor) -> Tensor:
     """`features` (..., kx, ky, kz) that are alike at k and -k, with `OVERLAP` planes of kz < 0 before the others."""
     return torch.cat([features[..., 1 : OVERLAP + 1].flip(-3, -2, -1), features], dim=-1)
@@ -123,6 +131,12 @@ def overlapped(features: Tensor) -> Tensor:
 def shell_of(radius: Tensor) -> Tensor:
     """Number of the shell of every component."""
     return (radius / SHELL).long()
+
+
+def slope_of(spectrum: Spectrum) -> Tensor:
+    """(n,) number of the shell and of the range of |kz| / |k| of every component."""
+    slopes = (spectrum.steepness * SLOPES).long().clamp(max=SLOPES - 1)
+    return (shell_of(spectrum.radius) * SLOPES + slopes).flatten()
 
 
 def shell_medians(values: Tensor, radius: Tensor) -> Tensor:

@@ -9,13 +9,17 @@ from pann.refiner.target import gaussian_atoms
 
 SHAPE = (64, 64, 64)
 VOXEL = 0.4
+BOND = 2.8
+"""[Å]"""
+TURN = Rotation.from_euler("zyx", [23, 41, 12], degrees=True)
+"""No special orientation."""
 
 
-def crystal(radius=10.0, bond=2.8):
-    """A ball of an fcc crystal in no special orientation, (n, 3) [Å]."""
+def crystal(radius=10.0, bond=BOND):
+    """A ball of an fcc crystal, turned by `TURN`, (n, 3) [Å]."""
     cube = np.stack(np.meshgrid(*[np.arange(-8, 9)] * 3, indexing="ij"), -1).reshape(-1, 3)
     fcc = cube[cube.sum(1) % 2 == 0] * bond / 2**0.5
-    points = Rotation.from_euler("zyx", [23, 41, 12], degrees=True).apply(fcc)
+    points = TURN.apply(fcc)
     return points[np.linalg.norm(points, axis=1) < radius]
 
 

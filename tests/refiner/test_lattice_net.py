@@ -6,7 +6,8 @@ from pann.core import Volume
 from pann.refiner.acquisition import N_ACQUISITION
 from pann.refiner.lattice import RISE, excess, risen
 from pann.refiner.lattice_net import LatticeFilter, to_space, to_spectrum
-from pann.refiner.lattice_task import signal_of, unexplained
+from pann.refiner.lattice_task import LatticeTask, signal_of, unexplained
+from pann.refiner.orientation import find_lattices
 from pann.refiner.spectrum import OVERLAP, Spectrum, power
 from tests.refiner.crystals import VOXEL, crystal, noisy
 
@@ -34,7 +35,7 @@ def test_the_answer_scales_with_the_volume(net):
 
 def test_no_more_than_the_component_passes(net):
     spectrum = spectrum_of(noisy(crystal(), 0.5))
-    share = net.share(spectrum, torch.zeros(N_ACQUISITION))
+    share = net.share(spectrum, torch.zeros(N_ACQUISITION), find_lattices(spectrum))
     assert share.min() >= 0
     assert share.max() <= 1
     assert not share[~spectrum.inside].any()
@@ -99,14 +100,37 @@ def test_it_learns_to_beat_the_filter_without_a_network():
     samples = []
     for seed in range(2):
         spectrum = spectrum_of(noisy(positions, 0.8, seed=seed))
-        samples.append((spectrum, signal_of(spectrum, atoms)))
+        samples.append((spectrum, signal_of(spectrum, atoms), find_lattices(spectrum)))
     torch.manual_seed(1)
     net = LatticeFilter(width=8, rounds=2)
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3)
-    train, held_out = samples
+
+    def error(spectrum, signal, lattices):
+        return unexplained(net.share(spectrum, torch.zeros(N_ACQUISITION), lattices), spectrum, signal)
+
     for _ in range(60):
         optimizer.zero_grad()
-        unexplained(net.share(train[0], torch.zeros(N_ACQUISITION)), *train).backward()
+        error(*samples[0]).backward()
         optimizer.step()
-    learnt = unexplained(net.share(held_out[0], torch.zeros(N_ACQUISITION)), *held_out)
-    assert learnt < 0.9 * unexplained(excess(risen(held_out[0]), RISE), *held_out)
+    spectrum, signal, _ = held_out = samples[1]
+    assert error(*held_out) < 0.9 * unexplained(excess(risen(spectrum), RISE), spectrum, signal)
+
+
+def test_a_mirrored_sample_has_the_mirrored_components_and_signal(prepared):
+    """Mirrored along x and z, the component at kx, ky, kz is that of kx, -ky, kz or its conjugate."""
+    task = LatticeTask(LatticeFilter(width=4, rounds=2), None, None, 0.35)
+    (plain, signal), (mirrored, mirrored_signal) = (task._spectra(prepared, axes) for axes in ((), (0, 2)))
+    torch.testing.assert_close(power(mirrored.values).flip(1), power(plain.values), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(power(mirrored_signal).flip(1), power(signal), rtol=1e-3, atol=1e-3)
+
+
+def test_the_lattices_that_were_found_matter():
+    spectrum = spectrum_of(noisy(crystal(), 1.0))
+    net = LatticeFilter(width=4, rounds=2)
+    for step in net.rounds:
+        torch.nn.init.constant_(step.told.weight, 1.0)
+    found = find_lattices(spectrum)
+    with torch.no_grad():
+        here = net.share(spectrum, torch.zeros(N_ACQUISITION), found)
+        elsewhere = net.share(spectrum, torch.zeros(N_ACQUISITION), [lattice.mirrored((0,)) for lattice in found])
+    assert (here - elsewhere).abs().max() > 0.05
