@@ -6,8 +6,10 @@ from numpy.typing import NDArray
 
 from pann.core.progress import progress_bar
 from pann.refiner.canonical import PooledCube
-from pann.refiner.mirrors import mean_over_mirrors
-from pann.refiner.net import RefinerNet
+from pann.refiner.mirrors import FLIPS, flip_cube
+from pann.refiner.net import N_ANSWERS, RefinerNet
+from pann.refiner.target import DENSITY
+from pann.refiner.tiling import refine_tiled
 
 
 def answer_to(
@@ -24,11 +26,14 @@ def answer_to(
 ) -> NDArray[np.float32]:
     """The mean answer of `net` to `flips` mirror images of the volume.
 
+    Each image is looked at anew: what a network's own filter of the lattice lets pass is not quite the mirror image.
+
     Parameters
     ----------
     values : (nx, ny, nz) normalised density.
     voxel_size : [Å].
-    pooled, acquisition, flips, tile, margin : see `pann.refiner.mirrors.mean_over_mirrors`.
+    pooled, acquisition, tile, margin : see `pann.refiner.tiling.refine_tiled`.
+    flips : 1 (the volume as it is) to 8.
     progress : show a bar.
 
     Returns
@@ -36,18 +41,23 @@ def answer_to(
     (N_ANSWERS + 1, nx, ny, nz) density, presence, and the mean square of the density.
     """
     device = next(net.parameters()).device
-    channels = net.channels_of(
-        torch.as_tensor(values, device=device), voxel_size, torch.as_tensor(acquisition, device=device)
-    )
+    vector = torch.as_tensor(acquisition, device=device)
+    total = np.zeros((N_ANSWERS + 1, *values.shape), np.float32)
     with progress_bar("Refining, image by image", flips, progress and flips > 1) as bar:
-        return mean_over_mirrors(
-            net,
-            channels.float().cpu().numpy(),
-            pooled,
-            acquisition,
-            flips=flips,
-            tile=tile,
-            margin=margin,
-            progress=progress and flips == 1,
-            done=bar.advance,
-        )
+        for axes in FLIPS[:flips]:
+            image = torch.as_tensor(values, device=device).flip(axes)
+            refined = refine_tiled(
+                net,
+                net.channels_of(image, voxel_size, vector).float().cpu().numpy(),
+                flip_cube(pooled, axes, values.shape),
+                acquisition,
+                tile=tile,
+                margin=margin,
+                progress=progress and flips == 1,
+            )
+            refined = np.flip(refined, tuple(axis + 1 for axis in axes))
+            total[:N_ANSWERS] += refined
+            total[N_ANSWERS] += refined[DENSITY] ** 2
+            bar.advance()
+    total /= flips
+    return total
