@@ -196,10 +196,10 @@ def _at(spectrum: Spectrum, nodes: Tensor) -> Tensor:
 def _templates(device: torch.device) -> list[Template]:
     """All cells of all kinds in all orientations."""
     out = []
-    for name, (smallest, largest, group) in KINDS.items():
-        turns = torch.tensor(orientations(group), dtype=torch.float32, device=device)
-        nodes = torch.tensor(reciprocal_nodes(name, largest / FINEST), dtype=torch.float32, device=device)
-        for cell in np.exp(np.arange(np.log(smallest), np.log(largest), CELL_STEP)).tolist():
+    for name, kind in KINDS.items():
+        turns = torch.tensor(orientations(kind.group), dtype=torch.float32, device=device)
+        nodes = torch.tensor(reciprocal_nodes(name, kind.largest / FINEST), dtype=torch.float32, device=device)
+        for cell in np.exp(np.arange(np.log(kind.smallest), np.log(kind.largest), CELL_STEP)).tolist():
             radius = nodes.norm(dim=-1) / cell
             seen = nodes[(radius < 1 / FINEST) & (radius > 1 / COARSEST)] / cell
             inner = seen[seen.norm(dim=-1) < 1 / COARSE]

@@ -4,7 +4,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from pann.core import Volume
-from pann.refiner.bravais import orientations, reciprocal_nodes
+from pann.refiner.bravais import KINDS, orientations, reciprocal_nodes
 from pann.refiner.lattice import RISE, risen
 from pann.refiner.orientation import GRAINS, find_lattices, spots
 from pann.refiner.spectrum import Spectrum
@@ -38,7 +38,23 @@ def test_nodes_are_those_of_the_textbook(kind, radius, count):
     assert len(reciprocal_nodes(kind, radius)) == count
 
 
-@pytest.mark.parametrize("group", ["O", "D6"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_symmetry_leaves_the_nodes_where_they_are(kind):
+    nodes = reciprocal_nodes(kind, 2.0)
+    both = np.concatenate([nodes, -nodes])
+    for turn in Rotation.create_group(KINDS[kind].group):
+        assert np.linalg.norm(turn.apply(nodes)[:, None] - both, axis=-1).min(axis=1).max() < 1e-6
+
+
+def test_twins_have_the_reflections_of_fcc_in_several_orientations():
+    """{111} at the square root of three and {200} at two: five tetrahedra share five planes, twenty share thirty."""
+    for kind, planes in (("decahedron", 5 * 4 - 5 * 1), ("icosahedron", 10 * 4 - 15)):
+        sizes = np.linalg.norm(reciprocal_nodes(kind, 1.87), axis=1)
+        assert len(sizes) == planes, kind
+        np.testing.assert_allclose(sizes, 3**0.5, rtol=0.05)
+
+
+@pytest.mark.parametrize("group", ["O", "D6", "D5", "I"])
 def test_some_orientation_is_always_near(group):
     near = Rotation.from_matrix(orientations(group))
     alike = Rotation.create_group(group)
