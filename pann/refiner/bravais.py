@@ -82,7 +82,7 @@ def reciprocal_nodes(kind: str, radius: float) -> NDArray[np.float64]:
     reach = int(np.ceil(radius * np.linalg.norm(cells, axis=-1).max()))
     hkl = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     if kind == "hcp":
-        hkl = hkl[((hkl[:, 0] - hkl[:, 1]) % 3 != 0) | (hkl[:, 2] % 2 == 0)]
+        hkl = hkl[((hkl[:, 0] + 2 * hkl[:, 1]) % 3 != 0) | (hkl[:, 2] % 2 == 0)]
     nodes = np.concatenate([hkl @ np.linalg.inv(cell).T for cell in cells])
     sizes = np.linalg.norm(nodes, axis=1)
     nodes = nodes[(sizes > ALIKE) & (sizes < radius)]
