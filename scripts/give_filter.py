@@ -1,7 +1,8 @@
 """Put a trained filter of the lattice into a refiner: python scripts/give_filter.py REFINER LATTICE --output C
 
-LATTICE is what `train.py stage=lattice` wrote; a filter that the refiner has already is replaced. Convolutions that
-read what it lets pass begin with zeros there, so that at first the refiner answers as before. Train it on:
+LATTICE is what `train.py stage=lattice` wrote; a filter that the refiner has already is replaced. With
+--cell-averages N the refiner reads the mean cells of the best N lattices, too. Convolutions that read what is new begin
+with zeros there, so that at first the refiner answers as before. Train it on:
 python train.py stage=refiner experiment=refiner_tuned from_weights=C
 """
 
@@ -18,18 +19,27 @@ from pann.training.words import exit_status
 
 PLACE = "lattice_filter"
 """Of the filter in the refiner."""
+CELLS = "cell_averages"
+"""Of the number of mean cells that the refiner reads."""
 
 
-def with_filter(refiner: Weights, lattice: Weights) -> Weights:
-    """`refiner` with the parameters, the arguments and the card of `lattice`."""
+def with_filter(refiner: Weights, lattice: Weights, cell_averages: int | None = None) -> Weights:
+    """`refiner` with the parameters, the arguments and the card of `lattice`.
+
+    Parameters
+    ----------
+    cell_averages : mean cells that it is to read; None for as many as it does.
+    """
     model = refiner.model | {PLACE: lattice.model}
+    if cell_averages is not None:
+        model[CELLS] = cell_averages
     given = refiner.state | {f"{PLACE}.{name}": value for name, value in lattice.state.items()}
     state = {name: widened(given[name], like) for name, like in network_of(model).state_dict().items()}
     return replace(refiner, model=model, state=state, card=refiner.card | {PLACE: lattice.card})
 
 
 def widened(kernel: Tensor, like: Tensor) -> Tensor:
-    """`kernel` with zeros for the inputs that `like` has and it has not: the last ones, what the filter lets pass."""
+    """`kernel` with zeros for the inputs that `like` has and it has not: the last ones."""
     if kernel.shape == like.shape:
         return kernel
     missing = like.shape[1] - kernel.shape[1]
@@ -42,11 +52,12 @@ def main() -> int:
     parser.add_argument("refiner", type=Path)
     parser.add_argument("lattice", type=Path)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--cell-averages", type=int, help="mean cells that the refiner is to read; as many as it does")
     arguments = parser.parse_args()
 
     def give() -> None:
         refiner, lattice = load_weights(arguments.refiner, "refiner"), load_weights(arguments.lattice, "lattice")
-        save_weights(arguments.output, with_filter(refiner, lattice))
+        save_weights(arguments.output, with_filter(refiner, lattice, arguments.cell_averages))
 
     return exit_status(give)
 

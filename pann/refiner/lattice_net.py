@@ -14,7 +14,7 @@ from torch.nn.functional import relu, silu
 
 from pann.refiner.acquisition import N_ACQUISITION
 from pann.refiner.lattice import RISE, excess, risen
-from pann.refiner.orientation import Lattice, find_lattices, spots
+from pann.refiner.orientation import Lattice, spots
 from pann.refiner.spectrum import OVERLAP, Spectrum, local_mean, overlapped, power, shell_medians
 
 N_LOCAL = 6
@@ -52,17 +52,16 @@ class LatticeFilter(nn.Module):
         """Whether its biases have moved from where they begin."""
         return any(float(step.head.bias) != FIRST_BIAS for step in self.rounds)  # type: ignore[union-attr, arg-type]
 
-    def forward(self, values: Tensor, voxel_size: float, acquisition: Tensor) -> Tensor:
-        """The part of (nx, ny, nz) `values` that is signal, in their units.
+    def forward(self, spectrum: Spectrum, acquisition: Tensor, lattices: Sequence[Lattice]) -> Tensor:
+        """The part of a volume that is signal, (nx, ny, nz) in its units.
 
         Parameters
         ----------
-        values : (nx, ny, nz) float32, normalised density.
-        voxel_size : [Å].
+        spectrum : of the normalised density.
         acquisition : (N_ACQUISITION,), see `pann.refiner.acquisition`.
+        lattices : that were found in it.
         """
-        spectrum = Spectrum.of(values, voxel_size)
-        return spectrum.volume(self.share(spectrum, acquisition, find_lattices(spectrum)))
+        return spectrum.volume(self.share(spectrum, acquisition, lattices))
 
     def share(self, spectrum: Spectrum, acquisition: Tensor, lattices: Sequence[Lattice]) -> Tensor:
         """Share 0 ... 1 of every component that passes, shaped as the spectrum, in which `lattices` were found."""

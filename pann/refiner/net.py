@@ -11,12 +11,15 @@ from torch import Tensor, nn
 from torch.nn.functional import grid_sample, silu, softplus
 
 from pann.refiner.acquisition import N_ACQUISITION
+from pann.refiner.cell_average import cell_average
 from pann.refiner.error_bars import UNTRAINED as UNKNOWN_ERRORS
 from pann.refiner.error_bars import ErrorBars
 from pann.refiner.lattice import bragg_filtered
 from pann.refiner.lattice_net import LatticeFilter
 from pann.refiner.odds import UNTRAINED as FIRST_ODDS
 from pann.refiner.odds import Odds
+from pann.refiner.orientation import GRAINS, find_lattices
+from pann.refiner.spectrum import Spectrum
 from pann.refiner.thresholds import UNTRAINED as FIRST_THRESHOLD
 
 N_ANSWERS = 2
@@ -140,6 +143,7 @@ class RefinerNet(nn.Module):
     Attributes
     ----------
     lattice_filter : what has learnt to see what is periodic in a whole volume; None for none.
+    cell_averages : lattices whose mean cell it reads.
     """
 
     presence_threshold: Tensor
@@ -153,6 +157,12 @@ class RefinerNet(nn.Module):
         self.register_buffer("position_errors", torch.tensor(UNKNOWN_ERRORS))
         self.register_buffer("existence_odds", FIRST_ODDS.row)
         self.lattice_filter: LatticeFilter | None = None
+        self.cell_averages = 0
+
+    @property
+    def looks(self) -> bool:
+        """Whether it reads more of a volume than what is stored with a sample."""
+        return self.lattice_filter is not None or self.cell_averages > 0
 
     @property
     def threshold(self) -> float:
@@ -183,9 +193,10 @@ class RefinerNet(nn.Module):
 
     @torch.no_grad()
     def channels_of(self, values: Tensor, voxel_size: float, acquisition: Tensor) -> Tensor:
-        """What the network reads of a whole volume at full resolution, (2 or 3, nx, ny, nz).
+        """What the network reads of a whole volume at full resolution, (channels, nx, ny, nz).
 
-        The density, what is periodic in it, and what its own `lattice_filter` lets pass.
+        The density, what is periodic in it, what its own `lattice_filter` lets pass, and the mean cells of the best
+        `cell_averages` lattices.
 
         Parameters
         ----------
@@ -194,8 +205,12 @@ class RefinerNet(nn.Module):
         acquisition : (N_ACQUISITION,).
         """
         channels = [values, bragg_filtered(values, voxel_size)]
-        if self.lattice_filter is not None:
-            channels.append(self.lattice_filter(values, voxel_size, acquisition))
+        if self.looks:
+            spectrum = Spectrum.of(values, voxel_size)
+            lattices = find_lattices(spectrum)
+            if self.lattice_filter is not None:
+                channels.append(self.lattice_filter(spectrum, acquisition, lattices))
+            channels += [cell_average(values, spectrum, lattice) for lattice in lattices[: self.cell_averages]]
         return torch.stack(channels)
 
 
@@ -216,10 +231,11 @@ class GlobalLocalResUNet(RefinerNet):
     embedding : length of the acquisition embedding.
     lattice : read what is periodic in the whole volume; False leaves it out.
     lattice_filter : arguments of the `LatticeFilter` whose view of it is read too; None for none.
+    cell_averages : lattices, of those found, whose mean cell is read too.
 
     Raises
     ------
-    ValueError : more levels than `STRIDE` allows.
+    ValueError : more levels than `STRIDE` allows, or more mean cells than lattices are looked for.
     """
 
     def __init__(
@@ -232,8 +248,11 @@ class GlobalLocalResUNet(RefinerNet):
         levels: int = 2,
         lattice: bool = True,
         lattice_filter: Mapping[str, int] | None = None,
+        cell_averages: int = 0,
     ) -> None:
         super().__init__(global_size)
+        if not 0 <= cell_averages <= GRAINS:
+            raise ValueError(f"cell_averages is {cell_averages}: expected 0 to {GRAINS}")
         if not 1 <= levels <= STRIDE.bit_length() - 1:
             raise ValueError(f"levels is {levels}: expected 1 to {STRIDE.bit_length() - 1}")
         self.blocks, self.levels = blocks, levels
@@ -241,7 +260,7 @@ class GlobalLocalResUNet(RefinerNet):
             nn.Linear(N_ACQUISITION, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
         )
         self.reads_lattice = lattice
-        read = 3 + (lattice_filter is not None)  # the density twice, see `forward`
+        read = 3 + (lattice_filter is not None) + cell_averages  # the density twice, see `forward`
         self.fold = nn.Conv3d(read, width, kernel_size=2, stride=2)
         self.local = Level([width * (k + 1) for k in range(levels)], embedding, blocks)
         self.global_branch = GlobalBranch(global_width, embedding, levels * width) if global_width else None
@@ -250,6 +269,7 @@ class GlobalLocalResUNet(RefinerNet):
         self.filter = matched_filter()
         if lattice_filter is not None:
             self.lattice_filter = LatticeFilter(**lattice_filter).requires_grad_(False)
+        self.cell_averages = cell_averages
 
     @property
     def reach(self) -> int:
@@ -264,7 +284,7 @@ class GlobalLocalResUNet(RefinerNet):
 
         Parameters
         ----------
-        patch : (b, 2 or 3, px, py, pz) what `channels_of` gives; edges are multiples of `STRIDE`.
+        patch : (b, channels, px, py, pz) what `channels_of` gives; edges are multiples of `STRIDE`.
         pooled : (b, 1, g, g, g) the whole volume, pooled.
         place : (b, 3, 2) where the patch lies in the pooled cube along x, y, z: its first and last edge, in -1 ... 1.
         acquisition : (b, N_ACQUISITION).

@@ -95,9 +95,9 @@ def find_lattices(spectrum: Spectrum) -> list[Lattice]:
 def _found(spectrum: Spectrum) -> list[Lattice]:
     rise = risen(spectrum, binomial_mean)
     left = surprise(spectrum, rise.clamp(max=CAPPED))
-    heights = _both_halves(binomial_mean(overlapped(surprise(spectrum, rise.sqrt())))[..., OVERLAP:])
+    heights = both_halves(binomial_mean(overlapped(surprise(spectrum, rise.sqrt())))[..., OVERLAP:])
     templates = _templates(left.device)
-    places = [_at(spectrum, template.turned) for template in templates]
+    places = [component_at(spectrum, template.turned) for template in templates]
     found: list[Lattice] = []
     for _ in range(GRAINS):
         best = _best(spectrum, left, templates, places)
@@ -135,7 +135,7 @@ def spots(spectrum: Spectrum, nodes: Tensor) -> Tensor:
 
 def _best(spectrum: Spectrum, left: Tensor, templates: list[Template], places: list[Tensor]) -> Lattice:
     """The best lattice in what is `left`: the best of a coarse search, improved."""
-    flat = _both_halves(left)
+    flat = both_halves(left)
     candidates: list[tuple[float, Tensor]] = []
     for template, place in zip(templates, places, strict=True):
         best = (flat[place] @ template.importance).topk(4)
@@ -159,7 +159,7 @@ def _improved(spectrum: Spectrum, flat: Tensor, nodes: Tensor, rounds: Sequence[
         turn = size * (change - change.mT) / 2
         scale = size / 2 * change[:, :1, :1] * torch.eye(3, device=nodes.device)
         moved = nodes @ (torch.linalg.matrix_exp(turn) + scale + strain * (change + change.mT) / 2)
-        scores = flat[_at(spectrum, moved.permute(2, 0, 1))] @ importance
+        scores = flat[component_at(spectrum, moved.permute(2, 0, 1))] @ importance
         best = int(scores.argmax())
         nodes, score = moved[best], float(scores[best])
     return Lattice(nodes, score)
@@ -177,13 +177,13 @@ def _cells(spectrum: Spectrum) -> Tensor:
     return torch.tensor(lengths, device=spectrum.radius.device, dtype=torch.float32)
 
 
-def _both_halves(values: Tensor) -> Tensor:
+def both_halves(values: Tensor) -> Tensor:
     """`values` (kx, ky, kz) that are alike at k and -k, those of kz < 0 before the others, in a row."""
     return torch.cat([values[..., 1:].flip(0, 1, 2), values], dim=-1).flatten()
 
 
-def _at(spectrum: Spectrum, nodes: Tensor) -> Tensor:
-    """Where in `_both_halves` the component next to each of `nodes` (3, ...) is; the last one for those beyond it."""
+def component_at(spectrum: Spectrum, nodes: Tensor) -> Tensor:
+    """Where in `both_halves` the component next to each of `nodes` (3, ...) is; the last one for those beyond it."""
     nx, ny, half = spectrum.radius.shape
     nz = 2 * half - 1
     out = torch.zeros(nodes.shape[1:], dtype=torch.int32, device=nodes.device)

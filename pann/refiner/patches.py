@@ -23,6 +23,8 @@ PatchBatch = dict[str, Tensor]
 
 Look = Callable[[Tensor, float, NDArray[np.float32]], Tensor]
 """From a normalised density, its voxel [Å] and the acquisition to channels, see `RefinerNet.channels_of`."""
+MOST_CHANNELS = 5
+"""That a look finds."""
 
 
 @dataclass(eq=False)
@@ -71,7 +73,7 @@ class PatchSource:
 
     @cached_property
     def channels(self) -> Tensor:
-        """(2 or 3, nx, ny, nz) float16, what the network reads; found when first asked for."""
+        """(c, nx, ny, nz) float16, what the network reads; found when first asked for."""
         if self.look is None:
             return self.stored
         return self.look(self.stored[0].float(), self.voxel_size, self.acquisition).half()
@@ -84,7 +86,7 @@ class PatchSource:
     @property
     def size(self) -> int:
         """Bytes of its volumes, those that are found included."""
-        return self.stored.nbytes if self.look is None else 5 * self.stored.nbytes // 2
+        return self.stored.nbytes if self.look is None else (2 + MOST_CHANNELS) * self.stored.nbytes // 2
 
 
 class Patch(NamedTuple):

@@ -131,11 +131,11 @@ class RefinerTask(LightningModule):
         return reprojection_deviance(whole, example, PointSpread((sigma,)) if sigma else None)
 
     def on_fit_start(self) -> None:
-        """Let the data show what the network's own filter of the lattice sees, if it has one."""
+        """Let the data show what the network sees of a whole volume beyond what is stored."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if self.net.lattice_filter is None:
+        if not self.net.looks:
             return
-        if not self.net.lattice_filter.trained:
+        if self.net.lattice_filter is not None and not self.net.lattice_filter.trained:
             raise ConfigError(
                 "model.lattice_filter is not trained: give from_weights= a file that holds a trained one "
                 "(scripts/give_filter.py puts it in), or choose model.lattice_filter=null"

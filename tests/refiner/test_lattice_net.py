@@ -21,7 +21,8 @@ def net():
 def filtered(net, values, acquisition=None):
     acquisition = torch.full((N_ACQUISITION,), 0.5) if acquisition is None else acquisition
     with torch.inference_mode():
-        return net(torch.tensor(values, dtype=torch.float32), VOXEL, acquisition).numpy()
+        spectrum = Spectrum.of(torch.tensor(values, dtype=torch.float32), VOXEL)
+        return net(spectrum, acquisition, find_lattices(spectrum)).numpy()
 
 
 def spectrum_of(volume: Volume) -> Spectrum:

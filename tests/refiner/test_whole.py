@@ -1,9 +1,12 @@
 import numpy as np
 import torch
 
+from pann.refiner.cell_average import cell_average
 from pann.refiner.lattice import bragg_filtered
 from pann.refiner.net import RefinerNet
+from pann.refiner.orientation import find_lattices
 from pann.refiner.patches import PatchSource
+from pann.refiner.spectrum import Spectrum
 from pann.refiner.whole import answer_to
 from tests.refiner.conftest import network
 
@@ -42,18 +45,21 @@ def test_mirrors_show_the_same_channels_mirrored(prepared):
     assert len(net.seen) == 3
 
 
-def test_a_network_with_a_filter_of_its_own_reads_what_that_lets_pass(prepared):
+def test_a_network_reads_what_its_filter_lets_pass_and_the_mean_cells(prepared):
     example = prepared.example
-    net = network(lattice_filter={"width": 4, "rounds": 2})
+    net = network(lattice_filter={"width": 4, "rounds": 2}, cell_averages=2)
     values = torch.tensor(example.values.astype(np.float32))
-    channels = net.channels_of(values, example.voxel_size, torch.as_tensor(prepared.acquisition))
-    assert channels.shape == (3, *values.shape)
-    passed = net.lattice_filter(values, example.voxel_size, torch.as_tensor(prepared.acquisition))
-    torch.testing.assert_close(channels[2], passed)
+    acquisition = torch.as_tensor(prepared.acquisition)
+    channels = net.channels_of(values, example.voxel_size, acquisition)
+    spectrum = Spectrum.of(values, example.voxel_size)
+    lattices = find_lattices(spectrum)
+    passed = net.lattice_filter(spectrum, acquisition, lattices)
+    cells = [cell_average(values, spectrum, lattice) for lattice in lattices[:2]]
+    torch.testing.assert_close(channels[2:], torch.stack([passed, *cells]))
     changed = answer(net, prepared)
     with torch.no_grad():
-        net.fold.weight[:, -1] = 0
-        net.head[0].weight[:, -1] = 0
+        net.fold.weight[:, 3] = 0
+        net.head[0].weight[:, -3] = 0
     assert np.abs(changed - answer(net, prepared)).max() > 1e-4
 
 

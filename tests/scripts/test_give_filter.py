@@ -39,6 +39,15 @@ def test_at_first_the_refiner_answers_as_before():
     assert given.card == {"steps": 3, "lattice_filter": {"steps": 4}}
 
 
+def test_mean_cells_are_read_too_if_asked_for():
+    given = with_filter(refiner(), lattice(), cell_averages=2)
+    assert given.model["cell_averages"] == 2
+    assert network(given).cell_averages == 2
+    assert given.state["fold.weight"].shape[1] == 6
+    again = with_filter(given, lattice(seed=5))
+    assert again.model["cell_averages"] == 2
+
+
 def test_another_filter_takes_the_place_of_the_first():
     once = with_filter(refiner(), lattice())
     twice = with_filter(once, lattice(seed=5))
