@@ -11,7 +11,7 @@ from pann.core.elements import shortest_bond
 from pann.fitting import FitResult
 from pann.fitting.existence import Existence
 from pann.pipeline.checks import check_bonds, check_field
-from pann.pipeline.choose import Verdict, guard_refined
+from pann.pipeline.choose import Verdict, as_many, guard_refined
 from pann.pipeline.clock import Clock
 from pann.pipeline.fitting import FittedAtoms, fit_atoms
 from pann.pipeline.options import ChainOptions
@@ -102,7 +102,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
         with clock.step("choose", "do the images contradict the network"):
             verdict = guard_refined(
                 series,
-                traced["raw"],
+                as_many(first.volume, traced["raw"], len(traced["refined"]), tracing),
                 traced["refined"],
                 options.refiner["tolerance"],
                 CHOICE_ITERATIONS,

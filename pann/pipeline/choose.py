@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from pann.core import AtomicModel, InputError, TiltSeries
+from pann.core import AtomicModel, InputError, TiltSeries, Volume
 from pann.fitting import FitResult, fit
 from pann.tomography.deviance import poisson_deviance
+from pann.tracing import trace
 
 PLACE = 1.5
 """Peaks of noise closer than this [Å] are one."""
@@ -24,7 +25,7 @@ class Verdict:
     chosen : "raw" or "refined", the volume whose atoms were kept.
     explained : share of the misfit of an empty model that the same number of atoms of each volume removes.
     allowed : what of that share the refined atoms might lack and be kept.
-    atoms : number of atoms traced in each volume.
+    atoms : number of atoms that each volume brought to the comparison.
     compared : number of atoms, the strongest of each volume, in the comparison.
     """
 
@@ -53,7 +54,7 @@ def guard_refined(
     Parameters
     ----------
     series : the images.
-    raw, refined : traced atoms of each volume, strongest first.
+    raw, refined : traced atoms of each volume, strongest first; see `as_many` for those of the first.
     tolerance : share of what the first volume's atoms explain by which the refined ones may fall short.
     iterations : steps of each brief fit.
     fit_options : further options of `pann.fitting.fit`.
@@ -83,6 +84,18 @@ def guard_refined(
     allowed = tolerance * explained["raw"] + compared * picked_gain(series, compared) / abs(empty)
     chosen = "refined" if explained["refined"] >= explained["raw"] - allowed else "raw"
     return Verdict(chosen, explained, allowed, atoms, compared)
+
+
+def as_many(volume: Volume, atoms: AtomicModel, count: int, tracing: dict[str, Any]) -> AtomicModel:
+    """`atoms` of `volume`, and its next strongest peaks where there are fewer than `count`, strongest first.
+
+    Of a network that finds many atoms the strongest explain less than as many of the first volume: they are all in the
+    thick of the particle, and the strongest peaks of noise are all over it. `tracing` are options of
+    `pann.tracing.trace`.
+    """
+    if len(atoms) >= count:
+        return atoms
+    return trace(volume, **tracing | {"threshold": 0.0, "max_atoms": count})
 
 
 def picked_gain(series: TiltSeries, n_atoms: int) -> float:

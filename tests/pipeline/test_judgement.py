@@ -6,7 +6,7 @@ import pytest
 from pann.core import AtomicModel, TiltSeries
 from pann.core.random import generator
 from pann.pipeline.checks import check_bonds, check_field
-from pann.pipeline.choose import guard_refined
+from pann.pipeline.choose import as_many, guard_refined
 from pann.simulation import Microscope, Views
 from pann.simulation.imaging.linear import LinearTier
 from pann.tomography import reconstruct
@@ -38,6 +38,16 @@ def test_peaks_of_noise_do_not_overrule_true_atoms(truth: AtomicModel) -> None:
     found = guard_refined(dim, peaks, truth, tolerance=0.02, iterations=3, progress=False)
     assert found.explained["refined"] < 0.9 * found.explained["raw"]
     assert found.chosen == "refined"
+
+
+def test_peaks_are_added_to_atoms_until_there_are_as_many(series: TiltSeries, truth: AtomicModel) -> None:
+    volume = reconstruct(series, progress=False)
+    tracing = {"min_distance": 1.5, "max_atoms": 4}
+    atoms = trace(volume, **tracing)
+    assert as_many(volume, atoms, 3, tracing) is atoms
+    more = as_many(volume, atoms, 7, tracing)
+    assert len(more) == 7
+    np.testing.assert_array_equal(more.positions[:4], atoms.positions)
 
 
 def test_nothing_never_wins(series: TiltSeries, truth: AtomicModel) -> None:
