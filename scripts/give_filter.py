@@ -13,8 +13,10 @@ from pathlib import Path
 
 from torch import Tensor, cat
 
+from pann.core import ConfigError
 from pann.io.weights import Weights, load_weights, save_weights
 from pann.refiner.nets import network_of
+from pann.refiner.orientation import GRAINS
 from pann.training.words import exit_status
 
 PLACE = "lattice_filter"
@@ -29,9 +31,16 @@ def with_filter(refiner: Weights, lattice: Weights, cell_averages: int | None = 
     Parameters
     ----------
     cell_averages : mean cells that it is to read; None for as many as it does.
+
+    Raises
+    ------
+    ConfigError : fewer of them than it reads now, or more than lattices are looked for.
     """
     model = refiner.model | {PLACE: lattice.model}
     if cell_averages is not None:
+        least = refiner.model.get(CELLS, 0)
+        if not least <= cell_averages <= GRAINS:
+            raise ConfigError(f"--cell-averages is {cell_averages}: expected {least}, as it reads now, to {GRAINS}")
         model[CELLS] = cell_averages
     given = refiner.state | {f"{PLACE}.{name}": value for name, value in lattice.state.items()}
     state = {name: widened(given[name], like) for name, like in network_of(model).state_dict().items()}
@@ -52,7 +61,7 @@ def main() -> int:
     parser.add_argument("refiner", type=Path)
     parser.add_argument("lattice", type=Path)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--cell-averages", type=int, help="mean cells that the refiner is to read; as many as it does")
+    parser.add_argument("--cell-averages", type=int, help="mean cells that the refiner reads; as now if left out")
     arguments = parser.parse_args()
 
     def give() -> None:

@@ -23,8 +23,8 @@ PatchBatch = dict[str, Tensor]
 
 Look = Callable[[Tensor, float, NDArray[np.float32]], Tensor]
 """From a normalised density, its voxel [Å] and the acquisition to channels, see `RefinerNet.channels_of`."""
-MOST_CHANNELS = 5
-"""That a look finds."""
+MOST_CHANNELS = 6
+"""That a look finds: density, two views of what is periodic, three mean cells."""
 
 
 @dataclass(eq=False)

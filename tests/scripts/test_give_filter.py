@@ -3,6 +3,7 @@ import sys
 import pytest
 import torch
 
+from pann.core import ConfigError
 from pann.io.weights import Weights, load_weights, save_weights
 from pann.refiner.acquisition import N_ACQUISITION
 from pann.refiner.lattice_net import LatticeFilter
@@ -46,6 +47,13 @@ def test_mean_cells_are_read_too_if_asked_for():
     assert given.state["fold.weight"].shape[1] == 6
     again = with_filter(given, lattice(seed=5))
     assert again.model["cell_averages"] == 2
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_fewer_mean_cells_than_now_and_more_than_lattices_are_refused(number):
+    given = with_filter(refiner(), lattice(), cell_averages=2)
+    with pytest.raises(ConfigError, match=f"--cell-averages is {number}: expected 2, as it reads now, to 3"):
+        with_filter(given, lattice(), cell_averages=number)
 
 
 def test_another_filter_takes_the_place_of_the_first():
