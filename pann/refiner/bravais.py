@@ -25,12 +25,14 @@ class Kind(NamedTuple):
     smallest, largest : cells a that are tried [Å].
     group : the turns that leave it as it is.
     cells : gives the primitive vectors (grains, 3, 3) of each grain, in units of a.
+    side : edge, in units of a, of a cube in which each of its atoms occurs.
     """
 
     smallest: float
     largest: float
     group: str
     cells: Cells
+    side: float = 1.0
 
 
 def _cubic(*vectors: tuple[float, float, float]) -> Cells:
@@ -67,7 +69,7 @@ KINDS = {
     "fcc": Kind(3.4, 6.7, "O", _cubic((0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0))),
     "bcc": Kind(2.7, 4.3, "O", _cubic((-0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.5, 0.5, -0.5))),
     "sc": Kind(2.7, 6.3, "O", _cubic((1, 0, 0), (0, 1, 0), (0, 0, 1))),
-    "hcp": Kind(2.4, 4.7, "D6", _hexagonal),
+    "hcp": Kind(2.4, 4.7, "D6", _hexagonal, 1.7),
     "decahedron": Kind(3.4, 4.4, "D5", _decahedral),
     "icosahedron": Kind(3.4, 4.4, "I", _icosahedral),
 }

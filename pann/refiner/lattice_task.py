@@ -11,10 +11,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pann.core.random import generator
+from pann.refiner.crystals import Crystals
 from pann.refiner.example import Prepared
 from pann.refiner.lattice import RISE, excess, risen
 from pann.refiner.lattice_net import LatticeFilter
-from pann.refiner.orientation import Lattice, find_lattices
+from pann.refiner.orientation import Lattice
 from pann.refiner.spectrum import Spectrum, power, slope_of
 from pann.refiner.target import gaussian_atoms
 
@@ -87,7 +88,9 @@ class LatticeTask(LightningModule):
     def _share(self, spectrum: Spectrum, prepared: Prepared, axes: tuple[int, ...] = ()) -> Tensor:
         name = prepared.example.name
         if name not in self._lattices:  # of the sample as it is, so that no order of the steps matters
-            self._lattices[name] = find_lattices(self._spectra(prepared)[0])
+            values = torch.as_tensor(prepared.example.values, device=self.device).float()
+            found = Crystals.of(values, prepared.example.voxel_size, prepared.example.series, cells=0)
+            self._lattices[name] = found.lattices
         lattices = [lattice.mirrored(axes) for lattice in self._lattices[name]]
         return self.net.share(spectrum, torch.as_tensor(prepared.acquisition, device=self.device), lattices)
 

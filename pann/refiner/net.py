@@ -10,15 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, silu, softplus
 
+from pann.core.tilt_series import TiltSeries
 from pann.refiner.acquisition import N_ACQUISITION
-from pann.refiner.cell_average import cell_average
+from pann.refiner.crystals import Crystals
 from pann.refiner.error_bars import UNTRAINED as UNKNOWN_ERRORS
 from pann.refiner.error_bars import ErrorBars
 from pann.refiner.lattice import bragg_filtered
 from pann.refiner.lattice_net import LatticeFilter
 from pann.refiner.odds import UNTRAINED as FIRST_ODDS
 from pann.refiner.odds import Odds
-from pann.refiner.orientation import GRAINS, find_lattices
+from pann.refiner.orientation import GRAINS
 from pann.refiner.spectrum import Spectrum
 from pann.refiner.thresholds import UNTRAINED as FIRST_THRESHOLD
 
@@ -191,8 +192,19 @@ class RefinerNet(nn.Module):
     def odds(self, value: Odds) -> None:
         self.existence_odds.copy_(value.row)
 
+    def crystals_of(self, values: Tensor, voxel_size: float, series: TiltSeries) -> Crystals | None:
+        """What `channels_of` asks for beside a density (nx, ny, nz); None if it `looks` at nothing else.
+
+        Parameters
+        ----------
+        values : float32, normalised density.
+        voxel_size : [Å].
+        series : the images it was reconstructed from.
+        """
+        return Crystals.of(values, voxel_size, series, self.cell_averages) if self.looks else None
+
     @torch.no_grad()
-    def channels_of(self, values: Tensor, voxel_size: float, acquisition: Tensor) -> Tensor:
+    def channels_of(self, values: Tensor, voxel_size: float, acquisition: Tensor, crystals: Crystals | None) -> Tensor:
         """What the network reads of a whole volume at full resolution, (channels, nx, ny, nz).
 
         The density, what is periodic in it, what its own `lattice_filter` lets pass, and the mean cells of the best
@@ -203,14 +215,14 @@ class RefinerNet(nn.Module):
         values : (nx, ny, nz) float32, normalised density.
         voxel_size : [Å].
         acquisition : (N_ACQUISITION,).
+        crystals : of `crystals_of`.
         """
         channels = [values, bragg_filtered(values, voxel_size)]
-        if self.looks:
-            spectrum = Spectrum.of(values, voxel_size)
-            lattices = find_lattices(spectrum)
+        if crystals is not None:
             if self.lattice_filter is not None:
-                channels.append(self.lattice_filter(spectrum, acquisition, lattices))
-            channels += [cell_average(values, spectrum, lattice) for lattice in lattices[: self.cell_averages]]
+                spectrum = Spectrum.of(values, voxel_size)
+                channels.append(self.lattice_filter(spectrum, acquisition, crystals.lattices))
+            channels += [*crystals.cells]
         return torch.stack(channels)
 
 

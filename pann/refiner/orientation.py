@@ -57,12 +57,14 @@ class Template(NamedTuple):
     turns : (m, 3, 3) orientations.
     turned : (3, m, k) the inner ones of the nodes in all orientations, for the coarse search.
     importance : (k,) of these.
+    side : edge [Å] of a cube in which each of its atoms occurs.
     """
 
     nodes: Tensor
     turns: Tensor
     turned: Tensor
     importance: Tensor
+    side: float
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def _found(spectrum: Spectrum) -> list[Lattice]:
     rise = risen(spectrum, binomial_mean)
     left = surprise(spectrum, rise.clamp(max=CAPPED))
     heights = both_halves(binomial_mean(overlapped(surprise(spectrum, rise.sqrt())))[..., OVERLAP:])
-    templates = _templates(left.device)
+    templates = templates_on(left.device)
     places = [component_at(spectrum, template.turned) for template in templates]
     found: list[Lattice] = []
     for _ in range(GRAINS):
@@ -154,15 +156,20 @@ def _improved(spectrum: Spectrum, flat: Tensor, nodes: Tensor, rounds: Sequence[
     importance = importance_of(nodes.norm(dim=-1))
     score = -torch.inf
     for size, strain in rounds:
-        change = torch.randn((TRIES, 3, 3), generator=rng).to(nodes.device)
-        change[0] = 0  # as it is
-        turn = size * (change - change.mT) / 2
-        scale = size / 2 * change[:, :1, :1] * torch.eye(3, device=nodes.device)
-        moved = nodes @ (torch.linalg.matrix_exp(turn) + scale + strain * (change + change.mT) / 2)
+        moved = nodes @ changed(rng, size, strain, nodes.device)
         scores = flat[component_at(spectrum, moved.permute(2, 0, 1))] @ importance
         best = int(scores.argmax())
         nodes, score = moved[best], float(scores[best])
     return Lattice(nodes, score)
+
+
+def changed(rng: torch.Generator, size: float, strain: float, device: torch.device) -> Tensor:
+    """(TRIES, 3, 3) changes of a lattice at random, the first of which is none: of turn and cell, and of strain."""
+    change = torch.randn((TRIES, 3, 3), generator=rng).to(device)
+    change[0] = 0
+    turn = size * (change - change.mT) / 2
+    scale = size / 2 * change[:, :1, :1] * torch.eye(3, device=device)
+    return torch.linalg.matrix_exp(turn) + scale + strain * (change + change.mT) / 2
 
 
 def importance_of(radius: Tensor) -> Tensor:
@@ -178,8 +185,8 @@ def _cells(spectrum: Spectrum) -> Tensor:
 
 
 def both_halves(values: Tensor) -> Tensor:
-    """`values` (kx, ky, kz) that are alike at k and -k, those of kz < 0 before the others, in a row."""
-    return torch.cat([values[..., 1:].flip(0, 1, 2), values], dim=-1).flatten()
+    """`values` (kx, ky, kz) that are conjugate at k and -k, those of kz < 0 before the others, in a row."""
+    return torch.cat([values[..., 1:].flip(0, 1, 2).conj(), values], dim=-1).flatten()
 
 
 def component_at(spectrum: Spectrum, nodes: Tensor) -> Tensor:
@@ -193,7 +200,7 @@ def component_at(spectrum: Spectrum, nodes: Tensor) -> Tensor:
 
 
 @cache
-def _templates(device: torch.device) -> list[Template]:
+def templates_on(device: torch.device) -> list[Template]:
     """All cells of all kinds in all orientations."""
     out = []
     for name, kind in KINDS.items():
@@ -204,5 +211,6 @@ def _templates(device: torch.device) -> list[Template]:
             seen = nodes[(radius < 1 / FINEST) & (radius > 1 / COARSEST)] / cell
             inner = seen[seen.norm(dim=-1) < 1 / COARSE]
             turned = torch.einsum("rij,nj->irn", turns, inner)
-            out.append(Template(seen, turns, turned, importance_of(inner.norm(dim=-1))))
+            importance = importance_of(inner.norm(dim=-1))
+            out.append(Template(seen, turns, turned, importance, cell * kind.side))
     return out

@@ -14,15 +14,14 @@ from torch.utils.data import Dataset
 
 from pann.core.geometry import position_to_index
 from pann.core.random import generator
-from pann.refiner.canonical import PooledCube
 from pann.refiner.example import Prepared
 from pann.refiner.target import CUTOFF, splatted
 
 PatchBatch = dict[str, Tensor]
 """Keys: patch (b, c, p, p, p); target (b, 2, p, p, p); pooled (b, 1, g, g, g); place (b, 3, 2); acquisition (b, 6)."""
 
-Look = Callable[[Tensor, float, NDArray[np.float32]], Tensor]
-"""From a normalised density, its voxel [Å] and the acquisition to channels, see `RefinerNet.channels_of`."""
+Look = Callable[[Prepared, Tensor], Tensor]
+"""From an example and its normalised density to channels, see `RefinerNet.channels_of`."""
 MOST_CHANNELS = 6
 """That a look finds: density, two views of what is periodic, three mean cells."""
 
@@ -33,24 +32,19 @@ class PatchSource:
 
     Attributes
     ----------
+    prepared : the example.
     stored : (2, nx, ny, nz) float16, normalised density and what is periodic in it, on the device that keeps them.
     centres : (n, 3) true atoms [voxels].
     heights : (2, n) of the atoms in density and presence, see `pann.refiner.target`.
     sigma : width of the atoms in the target [voxels].
-    voxel_size : [Å].
-    pooled, acquisition : see `Prepared`.
-    dose : [e/Å² per projection].
     look : finds the channels of a network that reads more than these two; None for one that does not.
     """
 
+    prepared: Prepared
     stored: Tensor
     centres: NDArray[np.float32]
     heights: NDArray[np.float32]
     sigma: float
-    voxel_size: float
-    pooled: PooledCube
-    acquisition: NDArray[np.float32]
-    dose: float
     look: Look | None = None
 
     @classmethod
@@ -59,24 +53,15 @@ class PatchSource:
         example = prepared.example
         centres = position_to_index(example.positions, example.values.shape, example.voxel_size).astype(np.float32)
         sigma = prepared.sigma / example.voxel_size
-        return cls(
-            torch.from_numpy(np.stack([example.values, example.lattice])).to(device),
-            centres,
-            prepared.target_heights,
-            sigma,
-            example.voxel_size,
-            prepared.pooled,
-            prepared.acquisition,
-            float(example.dose),
-            look,
-        )
+        stored = torch.from_numpy(np.stack([example.values, example.lattice])).to(device)
+        return cls(prepared, stored, centres, prepared.target_heights, sigma, look)
 
     @cached_property
     def channels(self) -> Tensor:
         """(c, nx, ny, nz) float16, what the network reads; found when first asked for."""
         if self.look is None:
             return self.stored
-        return self.look(self.stored[0].float(), self.voxel_size, self.acquisition).half()
+        return self.look(self.prepared, self.stored[0].float()).half()
 
     @property
     def shape(self) -> NDArray[np.int64]:
@@ -114,14 +99,14 @@ def batch_of(patches: Sequence[Patch], size: int, device: torch.device | str = "
     for source, start, axes in patches:
         cube = crop(source.channels, start, size).to(device)
         cubes.append(cube.flip([axis + 1 for axis in axes]) if axes else cube)
-        pooled.append(np.flip(source.pooled.values, axes))
-        places.append(flip_place(source.pooled.place(start, start + size), axes))
+        pooled.append(np.flip(source.prepared.pooled.values, axes))
+        places.append(flip_place(source.prepared.pooled.place(start, start + size), axes))
     return {
         "patch": torch.stack(cubes),
         "target": targets_of(patches, size, device),
         "pooled": sent(np.stack(pooled)[:, None], device),
         "place": sent(np.stack(places), device),
-        "acquisition": sent(np.stack([patch.source.acquisition for patch in patches]), device),
+        "acquisition": sent(np.stack([patch.source.prepared.acquisition for patch in patches]), device),
     }
 
 
@@ -215,8 +200,8 @@ class PatchDataset(Dataset[Patch]):
         self.length = length
         self.on_particle = on_particle
         self.curriculum = curriculum
-        self.brightest_first = sorted(range(len(sources)), key=lambda k: -sources[k].dose)
-        self.doses = -np.array([sources[k].dose for k in self.brightest_first])
+        self.brightest_first = sorted(range(len(sources)), key=lambda k: -sources[k].prepared.example.dose)
+        self.doses = -np.array([sources[k].prepared.example.dose for k in self.brightest_first])
 
     def __len__(self) -> int:
         return self.length

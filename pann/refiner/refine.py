@@ -118,6 +118,7 @@ class Refiner:
         vector = acquisition_vector(series, pooled.factor * self.voxel_size)
         device = next(self.net.parameters()).device.type
         flips = max(1, min(flips, len(FLIPS)))
+        crystals = self.net.crystals_of(torch.as_tensor(canonical.values, device=device), self.voxel_size, series)
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
             answer = answer_to(
                 self.net,
@@ -125,6 +126,7 @@ class Refiner:
                 self.voxel_size,
                 pooled,
                 vector,
+                crystals,
                 flips=flips,
                 tile=tile,
                 margin=margin,

@@ -73,6 +73,15 @@ class Spectrum:
         usual = torch.where(inside, usual, 1.0)
         return cls(raw / usual, usual, radius, steepness, inside, shape, (nx, ny, nz), voxel_size)
 
+    @property
+    def frequencies(self) -> list[Tensor]:
+        """Of its components along each axis [1/Å]."""
+        mx, my, mz = self.radius.shape[0] // 2, self.radius.shape[1] // 2, self.radius.shape[2] - 1
+        counts = [
+            torch.arange(low, high + 1, device=self.radius.device) for low, high in ((-mx, mx), (-my, my), (0, mz))
+        ]
+        return [count / (n * self.voxel_size) for count, n in zip(counts, self.shape, strict=True)]
+
     def alike(self, values: Tensor) -> Tensor:
         """The same components, in the same units, of other (nx, ny, nz) `values` of the same object."""
         reach = [self.values.shape[0] // 2, self.values.shape[1] // 2, self.values.shape[2] - 1]

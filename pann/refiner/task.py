@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from pann.core import ConfigError, PointSpread, Volume
 from pann.metrics.matching import match
 from pann.refiner.cases import Case, case_of, gathered, mean_scores, xz_slice
+from pann.refiner.crystals import Crystals
 from pann.refiner.error_bars import ErrorBars
 from pann.refiner.example import Prepared
 from pann.refiner.losses import RefinerLoss
@@ -90,6 +91,7 @@ class RefinerTask(LightningModule):
         self.pictures: dict[str, dict[str, NDArray[np.float32]]] = {}
         self._peaks: list[Peaks] = []
         self._baselines: dict[str, dict[str, float]] = {}
+        self._crystals: dict[str, Crystals | None] = {}
 
     def forward(self, batch: PatchBatch) -> Tensor:
         """Density and presence of patches."""
@@ -114,7 +116,7 @@ class RefinerTask(LightningModule):
         """Deviance of the counts of a whole sample from the projections of its refined volume, with gradients."""
         example = prepared.example
         values = torch.as_tensor(example.values, device=self.device).float()
-        channels = self.look(values, example.voxel_size, prepared.acquisition)
+        channels = self.look(prepared, values)
         shape = np.array(channels.shape[1:])
         size = shape // STRIDE * STRIDE  # what is cut is vacuum
         start = (shape - size) // 2
@@ -143,10 +145,13 @@ class RefinerTask(LightningModule):
         if data is not None:
             data.look = self.look
 
-    def look(self, values: Tensor, voxel_size: float, acquisition: NDArray[np.float32]) -> Tensor:
-        """What the network reads of a whole volume, see `RefinerNet.channels_of`."""
+    def look(self, prepared: Prepared, values: Tensor) -> Tensor:
+        """What the network reads of the whole volume `values` of an example, see `RefinerNet.channels_of`."""
+        voxel_size = prepared.example.voxel_size
+        acquisition = torch.as_tensor(prepared.acquisition, device=values.device)
+        crystals = self.net.crystals_of(values, voxel_size, prepared.example.series)
         with torch.autocast(values.device.type, torch.bfloat16):
-            return self.net.channels_of(values, voxel_size, torch.as_tensor(acquisition, device=values.device))
+            return self.net.channels_of(values, voxel_size, acquisition, crystals)
 
     def validation_step(self, prepared: Prepared, batch_idx: int) -> None:
         """Score one whole sample."""
@@ -196,13 +201,18 @@ class RefinerTask(LightningModule):
 
     def _refined(self, prepared: Prepared, flips: int) -> NDArray[np.float32]:
         example = prepared.example
+        values = example.values.astype(np.float32)
+        if example.name not in self._crystals:
+            density = torch.as_tensor(values, device=self.device)
+            self._crystals[example.name] = self.net.crystals_of(density, example.voxel_size, example.series)
         with torch.autocast(self.device.type, torch.bfloat16):  # as `pann.refiner.refine` does
             return answer_to(
                 self.net,
-                example.values.astype(np.float32),
+                values,
                 example.voxel_size,
                 prepared.pooled,
                 prepared.acquisition,
+                self._crystals[example.name],
                 flips=flips,
                 tile=self.tile,
                 margin=self.margin,

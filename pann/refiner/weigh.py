@@ -13,11 +13,9 @@ learnt on validation samples, see `pann.refiner.odds`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter
 from scipy.sparse import csc_array
 from scipy.special import logsumexp
 
@@ -25,18 +23,12 @@ from pann.core.atom_images import image_of_atoms
 from pann.core.geometry import project_positions
 from pann.core.progress import progress_bar
 from pann.core.tilt_series import TiltSeries
+from pann.refiner.light import HALO, Light
 
 HEIGHTS = np.geomspace(0.04, 4.0, 20)
 """Heights of atoms that are tried, relative to the mean atom of the particle."""
 WIDTHS = (0.36, 0.42, 0.48, 0.56, 0.66)
 """Standard deviations of an atom in the images that are tried [Å]."""
-HALO = 2.0
-"""Standard deviation of the part of an atom's light that a probe throws wide [Å]."""
-LEAST = 1e-3
-"""Least expected value, as a share of the mean image: one stray electron shall not decide."""
-FIRST_SHARES = (0.8, 0.15, 0.05)
-"""Of the light in the cores, in the halos and in the background, before it is fitted in `STEPS` steps."""
-STEPS = 40
 HEIGHT_STEPS = 15
 """Steps by which the heights of all candidates follow the images."""
 HEIGHT_PRIOR = 2.0
@@ -82,46 +74,6 @@ class Weighed:
         return powers / means[int(np.argmax(likelihoods))]
 
 
-@dataclass(frozen=True, eq=False)
-class _Light:
-    """The images as a sum: cores of the atoms, their halo, a constant for each tilt.
-
-    Attributes
-    ----------
-    core : image units per unit of height.
-    rest : (n_tilts, nx, ny) expected values without the cores.
-    log_likelihood : of the counts, up to a constant.
-    """
-
-    core: float
-    rest: NDArray[np.float32]
-    log_likelihood: float
-
-    @classmethod
-    def fit(cls, images: NDArray[np.float32], cores: NDArray[np.float32], halo_width: float) -> Self:
-        """The most likely sum, by expectation-maximisation (Shepp and Vardi, IEEE Trans. Med. Imaging 1, 113 (1982)).
-
-        Parameters
-        ----------
-        images : (n_tilts, nx, ny) counts.
-        cores : (n_tilts, nx, ny) images of all atoms as the network sees them, at unit light.
-        halo_width : standard deviation [pixels].
-        """
-        halos = np.stack([gaussian_filter(image, halo_width, mode="constant") for image in cores])
-        mean, total = float(images.mean()), max(float(cores.sum()), 1e-12)
-        least = LEAST * mean
-        core, halo = (share * float(images.sum()) / total for share in FIRST_SHARES[:2])
-        flat = np.full((len(images), 1, 1), FIRST_SHARES[2] * mean, np.float32)
-        for _ in range(STEPS):
-            ratio = images / (core * cores + halo * halos + flat + least)
-            core *= float((cores * ratio).sum()) / total
-            halo *= float((halos * ratio).sum()) / max(float(halos.sum()), 1e-12)
-            flat = flat * ratio.mean(axis=(1, 2), keepdims=True)
-        rest = (halo * halos + flat + least).astype(np.float32)
-        expected = core * cores + rest
-        return cls(core, rest, float((images * np.log(expected) - expected).sum(dtype=np.float64)))
-
-
 def weigh(
     series: TiltSeries, positions: ArrayLike, presence: ArrayLike, heights: ArrayLike, progress: bool = False
 ) -> Weighed:
@@ -141,9 +93,9 @@ def weigh(
     expected = (chance * np.clip(heights, HEIGHTS[0], HEIGHTS[-1])).astype(np.float32)
     shape, pixel = series.image_shape, series.pixel_size
 
-    def light_of(tilts: NDArray[np.int64], width: float, expected: NDArray[np.float32]) -> _Light:
+    def light_of(tilts: NDArray[np.int64], width: float, expected: NDArray[np.float32]) -> Light:
         cores = [image_of_atoms(places[tilt], shape, width / pixel) @ expected for tilt in tilts]
-        return _Light.fit(counts[tilts], np.stack(cores).reshape(-1, *shape), HALO / pixel)
+        return Light.fit(counts[tilts], np.stack(cores).reshape(-1, *shape), HALO / pixel)
 
     few = np.unique(np.linspace(0, series.n_tilts - 1, min(WIDTH_TILTS, series.n_tilts)).round().astype(np.int64))
     width = max(WIDTHS, key=lambda trial: light_of(few, trial, expected).log_likelihood)
@@ -160,7 +112,7 @@ def weigh(
 
 
 def _as_bright_as_seen(
-    drawn: Sequence[csc_array], counts: NDArray[np.float32], light: _Light, expected: NDArray[np.float32]
+    drawn: Sequence[csc_array], counts: NDArray[np.float32], light: Light, expected: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """The likely heights (n,) of all candidates together, by expectation-maximisation from `expected` (n,) on.
 

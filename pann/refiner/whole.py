@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from pann.core.progress import progress_bar
 from pann.refiner.canonical import PooledCube
+from pann.refiner.crystals import Crystals
 from pann.refiner.mirrors import FLIPS, flip_cube
 from pann.refiner.net import N_ANSWERS, RefinerNet
 from pann.refiner.target import DENSITY
@@ -18,6 +19,7 @@ def answer_to(
     voxel_size: float,
     pooled: PooledCube,
     acquisition: NDArray[np.float32],
+    crystals: Crystals | None,
     *,
     flips: int,
     tile: int,
@@ -26,12 +28,14 @@ def answer_to(
 ) -> NDArray[np.float32]:
     """The mean answer of `net` to `flips` mirror images of the volume.
 
-    Each image is looked at anew: what a network's own filter of the lattice lets pass is not quite the mirror image.
+    What a network's own filter of the lattice lets pass is looked at anew in each image: it is not quite the mirror
+    image.
 
     Parameters
     ----------
     values : (nx, ny, nz) normalised density.
     voxel_size : [Å].
+    crystals : what `RefinerNet.crystals_of` finds in it.
     pooled, acquisition, tile, margin : see `pann.refiner.tiling.refine_tiled`.
     flips : 1 (the volume as it is) to 8.
     progress : show a bar.
@@ -46,9 +50,10 @@ def answer_to(
     with progress_bar("Refining, image by image", flips, progress and flips > 1) as bar:
         for axes in FLIPS[:flips]:
             image = torch.as_tensor(values, device=device).flip(axes)
+            seen = None if crystals is None else crystals.mirrored(axes)
             refined = refine_tiled(
                 net,
-                net.channels_of(image, voxel_size, vector).float().cpu().numpy(),
+                net.channels_of(image, voxel_size, vector, seen).float().cpu().numpy(),
                 flip_cube(pooled, axes, values.shape),
                 acquisition,
                 tile=tile,

@@ -1,10 +1,14 @@
 """Noisy crystals, whose lattice is to be found."""
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
-from pann.core import Volume
+from pann.core import TiltSeries, Volume
+from pann.core.atom_images import image_of_atoms
+from pann.core.geometry import project_positions
 from pann.core.random import generator
+from pann.refiner.gradient import ATOM
 from pann.refiner.target import gaussian_atoms
 
 SHAPE = (64, 64, 64)
@@ -27,3 +31,19 @@ def noisy(positions, noise, seed=0):
     """A volume of atoms of height one and of white noise of deviation `noise`."""
     clean = gaussian_atoms(positions, np.ones(len(positions)), SHAPE, VOXEL, 0.6)
     return Volume(clean + noise * generator(seed, "noise").normal(size=SHAPE).astype(np.float32), VOXEL)
+
+
+def counted(positions, heights=None, electrons=3.0, tilts=25, seed=0, images=None):
+    """Atoms of `heights` and their Poisson counts: a density (64³) to smooth, and the tilt series.
+
+    `electrons` is what an atom of height one gives in one image; `images` are expected counts to take instead.
+    """
+    heights = np.ones(len(positions)) if heights is None else heights
+    angles = np.linspace(-63, 63, tilts)
+    places = project_positions(positions, angles) / VOXEL
+    if images is None:
+        drawn = [image_of_atoms(place, SHAPE[:2], ATOM / VOXEL) @ (electrons * heights) for place in places]
+        images = np.stack(drawn).reshape(-1, *SHAPE[:2]) + 0.02
+    counts = generator(seed, "counts").poisson(images)
+    density = gaussian_atoms(positions, heights, SHAPE, VOXEL, 0.5)
+    return torch.from_numpy(density), TiltSeries(counts.astype(np.float32), angles, VOXEL)

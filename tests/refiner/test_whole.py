@@ -1,10 +1,8 @@
 import numpy as np
 import torch
 
-from pann.refiner.cell_average import cell_average
 from pann.refiner.lattice import bragg_filtered
 from pann.refiner.net import RefinerNet
-from pann.refiner.orientation import find_lattices
 from pann.refiner.patches import PatchSource
 from pann.refiner.spectrum import Spectrum
 from pann.refiner.whole import answer_to
@@ -26,8 +24,10 @@ class Witness(RefinerNet):
 
 def answer(net, prepared, flips=1):
     example = prepared.example
-    volume = example.values.astype(np.float32), example.voxel_size
-    return answer_to(net, *volume, prepared.pooled, prepared.acquisition, flips=flips, tile=400, margin=0)
+    values = example.values.astype(np.float32)
+    crystals = net.crystals_of(torch.tensor(values), example.voxel_size, example.series)
+    described = example.voxel_size, prepared.pooled, prepared.acquisition, crystals
+    return answer_to(net, values, *described, flips=flips, tile=400, margin=0)
 
 
 def test_a_network_reads_the_density_and_what_is_periodic_in_it(prepared):
@@ -50,16 +50,14 @@ def test_a_network_reads_what_its_filter_lets_pass_and_the_mean_cells(prepared):
     net = network(lattice_filter={"width": 4, "rounds": 2}, cell_averages=2)
     values = torch.tensor(example.values.astype(np.float32))
     acquisition = torch.as_tensor(prepared.acquisition)
-    channels = net.channels_of(values, example.voxel_size, acquisition)
-    spectrum = Spectrum.of(values, example.voxel_size)
-    lattices = find_lattices(spectrum)
-    passed = net.lattice_filter(spectrum, acquisition, lattices)
-    cells = [cell_average(values, spectrum, lattice) for lattice in lattices[:2]]
-    torch.testing.assert_close(channels[2:], torch.stack([passed, *cells]))
+    crystals = net.crystals_of(values, example.voxel_size, example.series)
+    channels = net.channels_of(values, example.voxel_size, acquisition, crystals)
+    passed = net.lattice_filter(Spectrum.of(values, example.voxel_size), acquisition, crystals.lattices)
+    torch.testing.assert_close(channels[2:], torch.stack([passed, *crystals.cells]))
     changed = answer(net, prepared)
     with torch.no_grad():
-        net.fold.weight[:, 3] = 0
-        net.head[0].weight[:, -3] = 0
+        net.fold.weight[:, 3:] = 0
+        net.head[0].weight[:, -3:] = 0
     assert np.abs(changed - answer(net, prepared)).max() > 1e-4
 
 
@@ -67,13 +65,17 @@ def test_the_patches_of_such_a_network_show_the_same_channels_found_once(prepare
     net = network(lattice_filter={"width": 4, "rounds": 2})
     asked = []
 
-    def look(values, voxel_size, acquisition):
+    def look(prepared, values):
         asked.append(values.shape)
-        return net.channels_of(values, voxel_size, torch.as_tensor(acquisition))
+        return seen(prepared, values)
+
+    def seen(prepared, values):
+        example = prepared.example
+        crystals = net.crystals_of(values, example.voxel_size, example.series)
+        return net.channels_of(values, example.voxel_size, torch.as_tensor(prepared.acquisition), crystals)
 
     source = PatchSource.of(prepared, look=look)
     values = torch.tensor(prepared.example.values.astype(np.float32))
-    expected = net.channels_of(values, prepared.example.voxel_size, torch.as_tensor(prepared.acquisition))
-    torch.testing.assert_close(source.channels, expected.half())
+    torch.testing.assert_close(source.channels, seen(prepared, values).half())
     assert source.channels is source.channels
     assert len(asked) == 1

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from pann.core import TiltSeries
+from pann.core.random import generator
+from pann.refiner.coherence import lattices_in
+from pann.refiner.gradient import CountsGradient
+from pann.refiner.orientation import GRAINS, Lattice, find_lattices
+from pann.refiner.spectrum import Spectrum
+from pann.tomography import reconstruct
+from tests.refiner.crystals import SHAPE, TURN, VOXEL, counted, crystal
+from tests.refiner.test_orientation import farthest, true_nodes
+
+NOISE_ALONE = 9.0
+"""No lattice of noise or of a glass reaches this score."""
+
+
+def found_in(density, series, known=()):
+    return lattices_in(CountsGradient.of(density, VOXEL, series), known)
+
+
+def test_a_lattice_is_found_that_the_reconstruction_has_lost():
+    density, series = counted(crystal(), electrons=0.4)
+    first = found_in(density, series)[0]
+    assert first.score > NOISE_ALONE
+    assert farthest(true_nodes(), first) < 0.05
+    volume = reconstruct(series, "poisson", iterations=10, progress=False)
+    assert farthest(true_nodes(), find_lattices(Spectrum.of(torch.from_numpy(volume.values.copy()), VOXEL))[0]) > 0.05
+
+
+def test_of_two_grains_both_are_found():
+    other = Rotation.from_euler("x", 30, degrees=True)
+    positions = crystal()
+    grains = [positions[positions[:, 0] < 0], other.apply(positions)]
+    grains[1] = grains[1][grains[1][:, 0] > 1]
+    found = found_in(*counted(np.concatenate(grains), electrons=2.0))
+    assert len(found) == GRAINS
+    assert sorted(found, key=lambda lattice: -lattice.score) == found
+    for turn in (TURN, other * TURN):
+        assert min(farthest(true_nodes(turn), lattice) for lattice in found) < 0.05
+
+
+@pytest.mark.parametrize("electrons", [0.5, 5.0])
+def test_a_glass_holds_no_lattice(electrons):
+    positions = crystal() + generator(0, "glass").normal(scale=0.6, size=crystal().shape)
+    assert found_in(*counted(positions, electrons=electrons))[0].score < NOISE_ALONE
+
+
+def test_vacuum_holds_no_lattice():
+    series = TiltSeries(np.eye(64)[None].repeat(5, axis=0), np.linspace(-60, 60, 5), VOXEL)
+    assert all(lattice.score == 0 for lattice in found_in(torch.zeros(SHAPE), series))
+
+
+def test_a_lattice_that_is_known_is_taken_if_the_counts_like_it_best():
+    density, series = counted(crystal(), electrons=1.0)
+    gradient = CountsGradient.of(density, VOXEL, series)
+    right = Lattice(torch.tensor(true_nodes(), dtype=torch.float32), 0.0)
+    wrong = Lattice(right.nodes @ torch.tensor(TURN.as_matrix(), dtype=torch.float32), 0.0)
+    alone = lattices_in(gradient)[0].score
+    assert lattices_in(gradient, [wrong])[0].score == pytest.approx(alone)
+    assert farthest(true_nodes(), lattices_in(gradient, [wrong, right])[0]) < 0.05
