@@ -16,7 +16,7 @@ from torch import Tensor
 from pann.refiner.gradient import CountsGradient, transfer_at
 from pann.refiner.orientation import Lattice
 from pann.refiner.spectrum import LEAST_POWER, power
-from pann.refiner.waves import components_at, gradients_at, sum_of_waves
+from pann.refiner.waves import sum_of_waves
 
 USUAL_SIGNAL = 4.0
 """Power of a node, over that of noise, above which its size hardly counts any more in the fit."""
@@ -42,7 +42,7 @@ def cell_average(gradient: CountsGradient, lattice: Lattice) -> Tensor:
     nodes = seen_nodes(gradient, lattice.nodes)
     if sure == 0 or len(nodes) == 0:
         return torch.zeros(spectrum.size, device=lattice.nodes.device)
-    components = components_at(gradient.values, gradient.places, nodes)
+    components = gradient.components_at(nodes)
     information, _ = gradient.information_at(nodes)
     transfer = transfer_at(nodes.norm(dim=-1)) ** 2
     excess = (power(components) - information).sum() / (transfer * information**2).sum().clamp(min=LEAST_POWER)
@@ -76,7 +76,7 @@ def fitted_nodes(gradient: CountsGradient, nodes: Tensor) -> Tensor:
     held = HELD * max(usual_curvature, LEAST_POWER) * torch.eye(9, device=nodes.device)
 
     def climb(moved: Tensor) -> tuple[float, Tensor, Tensor]:
-        transform, slope = gradients_at(gradient.values, gradient.places, moved)
+        transform, slope = gradient.slopes_at(moved)
         information, growth = gradient.information_at(moved)
         signal = power(transform) / (USUAL_SIGNAL * information)
         height = float((weight * torch.log1p(signal)).sum())

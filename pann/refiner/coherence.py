@@ -21,7 +21,6 @@ from pann.refiner.back_projection import wave
 from pann.refiner.cell_average import fitted_nodes, seen_nodes
 from pann.refiner.gradient import CountsGradient, transfer_at
 from pann.refiner.orientation import GRAINS, SEARCH, Lattice, both_halves, changed, component_at, spots, templates_on
-from pann.refiner.waves import components_at
 
 CAPPED = 10.0
 """Rise above which a component counts no more in the first search, so that one alone makes no lattice."""
@@ -145,7 +144,7 @@ def _exact(gradient: CountsGradient, left: Tensor, guess: Guess) -> Guess:
     nodes = seen_nodes(gradient, guess.nodes)
     information, _ = gradient.information_at(nodes)
     transfer, share = transfer_at(nodes.norm(dim=-1)), gradient.looked_up(left, nodes)
-    amplitude = transfer * share * components_at(gradient.values, gradient.places, nodes)
+    amplitude = transfer * share * gradient.components_at(nodes)
     size = ((transfer**2 * information * share).sum() / 2).clamp(min=LEAST_SIZE).sqrt()
     centre, steps = nodes.new_zeros(3), _steps(guess.side, STEP / 2)
     heights, displacements = _peaks(nodes[None], amplitude[None], centre, steps)

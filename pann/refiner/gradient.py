@@ -9,7 +9,7 @@ Fisher information of c.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import pi
 from typing import Self
@@ -29,7 +29,7 @@ from pann.refiner.canonical import resampled
 from pann.refiner.light import HALO, Light
 from pann.refiner.orientation import both_halves, component_at
 from pann.refiner.spectrum import LEAST_POWER, OVERLAP, Spectrum, binomial_mean, overlapped, power, slope_of
-from pann.refiner.waves import Places
+from pann.refiner.waves import Places, components_at, gradients_at
 from pann.tomography import make_projector
 
 SMOOTH = 1.6
@@ -38,6 +38,8 @@ COARSER = 3
 """Voxels of the envelope per voxel in which it is projected: it has no detail."""
 DIM = 0.05
 """Light of an image, as a share of its brightest, below which there is vacuum, and noise is not looked at."""
+FAINT = 1e-3
+"""Envelope below which nothing of the particle is left."""
 DRAWS = 5
 """Series of noise alone from which its power is known."""
 LEAST_CUT = 0.02
@@ -174,6 +176,27 @@ class CountsGradient:
         for axis, (k, places) in enumerate(zip(self.spectrum.frequencies, self.places.axes, strict=True)):
             components = components * along(axis, wave(-k * places[0]))
         return components
+
+    @cached_property
+    def _inner(self) -> tuple[Tensor, Places]:
+        """`values` where the particle is, and the coordinates of these voxels."""
+        seen = self.envelope > FAINT
+        if not seen.any():
+            return self.values, self.places
+        box = []
+        for axis in range(3):
+            along = seen.movedim(axis, 0).flatten(1).any(1).nonzero().flatten()
+            box.append(slice(int(along[0]), int(along[-1]) + 1))
+        axes = tuple(places[part] for places, part in zip(self.places.axes, box, strict=True))
+        return self.values[tuple(box)].contiguous(), replace(self.places, axes=axes)
+
+    def components_at(self, nodes: Tensor) -> Tensor:
+        """B (n,) at `nodes` (n, 3), wherever they are, with phases about the centroid."""
+        return components_at(*self._inner, nodes)
+
+    def slopes_at(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
+        """B (n,) at `nodes` (n, 3), and ∂B/∂k (n, 3) [Å]."""
+        return gradients_at(*self._inner, nodes)
 
     def information_at(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
         """Fisher information f (n,) at `nodes` (n, 3), wherever they are, and ∂f/∂k (n, 3) [Å]."""

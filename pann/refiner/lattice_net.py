@@ -23,6 +23,8 @@ N_LATTICES = 3
 """Features of a component by the lattices that were found: see `LatticeFilter._told`."""
 USUAL_SCORE = 10.0
 """Of a lattice that is there."""
+HIGHEST_SCORE = 25.0
+"""Beyond it a lattice is certain, whatever the dose."""
 N_DUAL = 8
 """Features of a component by what the others say of it: see `LatticeFilter._expected`."""
 NEAREST = 1.8
@@ -94,7 +96,8 @@ class LatticeFilter(nn.Module):
     def _told(spectrum: Spectrum, lattices: Sequence[Lattice]) -> Tensor:
         """Where the reflections of the best lattice lie, and where those of all, by how sure they are."""
         marks = [spots(spectrum, lattice.nodes) for lattice in lattices]
-        sure = [mark * (lattice.score / USUAL_SCORE) for mark, lattice in zip(marks, lattices, strict=True)]
+        scores = [min(lattice.score, HIGHEST_SCORE) for lattice in lattices]
+        sure = [mark * (score / USUAL_SCORE) for mark, score in zip(marks, scores, strict=True)]
         return overlapped(torch.stack([marks[0], sure[0], torch.stack(sure).amax(0)]))
 
     @staticmethod

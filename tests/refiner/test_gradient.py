@@ -6,7 +6,6 @@ from scipy.ndimage import gaussian_filter
 from pann.core import TiltSeries
 from pann.refiner.gradient import SMOOTH, CountsGradient, Planes
 from pann.refiner.spectrum import power
-from pann.refiner.waves import components_at
 from pann.tomography import make_projector
 from tests.refiner.crystals import SHAPE, VOXEL, counted, crystal
 
@@ -47,7 +46,7 @@ def test_a_wave_within_the_envelope_shows_in_proportion_to_the_information(smoot
         series = TiltSeries(3e4 * images / images.mean(), angles, VOXEL)  # no counting noise
         gradient = CountsGradient.of(torch.from_numpy(smooth), VOXEL, series)
         node = torch.tensor([k])
-        component = components_at(gradient.values, gradient.places, node)[0]
+        component = gradient.components_at(node)[0]
         centre = torch.tensor(gradient.places.centre)
         phase = torch.exp(-2j * np.pi * (node[0] @ centre))
         ratio = component * phase / gradient.looked_up(gradient.information, node)[0]
