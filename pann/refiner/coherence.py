@@ -56,7 +56,7 @@ class Guess(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """What hypotheses are looked up in, in rows as of `both_halves`: p² f, its product with the rise, p B and p² f."""
+    """What hypotheses are looked up in, in rows as of `both_halves`: p² f, its product with the rise, and p B."""
 
     gradient: CountsGradient
     weight: Tensor

@@ -47,3 +47,15 @@ def counted(positions, heights=None, electrons=3.0, tilts=25, seed=0, images=Non
     counts = generator(seed, "counts").poisson(images)
     density = gaussian_atoms(positions, heights, SHAPE, VOXEL, 0.5)
     return torch.from_numpy(density), TiltSeries(counts.astype(np.float32), angles, VOXEL)
+
+
+def true_nodes(turn=TURN):
+    """The eight {111} reflections of the crystal, one of each pair."""
+    cell = BOND * 2**0.5
+    return turn.apply(np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]]) / cell)
+
+
+def farthest(nodes, lattice):
+    """Of the `nodes`, the distance of the worst from the nodes of `lattice` and their opposites."""
+    both = np.concatenate([lattice.nodes.numpy(), -lattice.nodes.numpy()])
+    return np.linalg.norm(nodes[:, None] - both, axis=-1).min(axis=1).max()

@@ -10,8 +10,7 @@ from pann.refiner.gradient import CountsGradient
 from pann.refiner.orientation import GRAINS, Lattice, find_lattices
 from pann.refiner.spectrum import Spectrum
 from pann.tomography import reconstruct
-from tests.refiner.crystals import SHAPE, TURN, VOXEL, counted, crystal
-from tests.refiner.test_orientation import farthest, true_nodes
+from tests.refiner.crystals import SHAPE, TURN, VOXEL, counted, crystal, farthest, true_nodes
 
 NOISE_ALONE = 9.0
 """No lattice of noise or of a glass reaches this score."""

@@ -1,8 +1,7 @@
 import torch
 
 from pann.refiner.crystals import Crystals
-from tests.refiner.crystals import VOXEL, counted, crystal
-from tests.refiner.test_orientation import farthest, true_nodes
+from tests.refiner.crystals import VOXEL, counted, crystal, farthest, true_nodes
 
 
 def test_the_best_lattices_show_their_cells():

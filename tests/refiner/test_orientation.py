@@ -8,7 +8,7 @@ from pann.refiner.bravais import KINDS, orientations, reciprocal_nodes
 from pann.refiner.lattice import RISE, risen
 from pann.refiner.orientation import GRAINS, find_lattices, spots
 from pann.refiner.spectrum import Spectrum
-from tests.refiner.crystals import BOND, SHAPE, TURN, VOXEL, crystal, noisy
+from tests.refiner.crystals import BOND, SHAPE, TURN, VOXEL, crystal, farthest, noisy, true_nodes
 
 NOISE_ALONE = 9.0
 """No lattice of noise reaches this score."""
@@ -16,18 +16,6 @@ NOISE_ALONE = 9.0
 
 def spectrum_of(volume: Volume) -> Spectrum:
     return Spectrum.of(torch.from_numpy(volume.values.astype(np.float32)), VOXEL)
-
-
-def true_nodes(turn=TURN):
-    """The eight {111} reflections of the crystal, one of each pair."""
-    cell = BOND * 2**0.5
-    return turn.apply(np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]]) / cell)
-
-
-def farthest(nodes, lattice):
-    """Of the `nodes`, the distance of the worst from the nodes of `lattice` and their opposites."""
-    both = np.concatenate([lattice.nodes.numpy(), -lattice.nodes.numpy()])
-    return np.linalg.norm(nodes[:, None] - both, axis=-1).min(axis=1).max()
 
 
 @pytest.mark.parametrize(
