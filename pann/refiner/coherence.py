@@ -7,8 +7,7 @@ likely that makes the counts than no detail at all, at the best a and d, is z² 
     z = max_d Re Σ p B exp(2πi k d) / √(½ Σ p² f),
 
 which in noise has a variance of one. The powers of the components alone do not tell a crystal from a glass, whose
-components are strong all around; and a reconstruction loses much of what the counts know, at 15 to 50 e/Å² a third of
-the lattices.
+components are strong all around; and a reconstruction loses much of what the counts know.
 """
 
 from collections.abc import Sequence
@@ -33,7 +32,7 @@ FINALISTS = 4
 STEP = 0.5
 """Between displacements [Å] that are tried first."""
 CHANCE = 0.04
-"""Most of the detail of a glass that the best of all lattices explains; those of crystals explain 0.1 to 0.7."""
+"""Share of the detail of a glass that the best of all lattices rarely exceeds; those of crystals explain 0.1 to 0.7."""
 LEAST_SIZE = 1e-12
 """No lattice has less information, so that z is finite."""
 

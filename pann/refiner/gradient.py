@@ -41,7 +41,7 @@ DIM = 0.05
 FAINT = 1e-3
 """Envelope below which nothing of the particle is left."""
 DRAWS = 5
-"""Series of noise alone from which its power is known."""
+"""Series of noise alone from which its power is known; odd, since two series are back-projected at once."""
 LEAST_CUT = 0.02
 """What images know of waves far from all their planes, since no particle is Gaussian."""
 ATOM = 0.48
