@@ -1,8 +1,9 @@
 """Put a trained filter of the lattice into a refiner: python scripts/give_filter.py REFINER LATTICE --output C
 
 LATTICE is what `train.py stage=lattice` wrote; a filter that the refiner has already is replaced. With
---cell-averages N the refiner reads the mean cells of the best N lattices, too. Convolutions that read what is new begin
-with zeros there, so that at first the refiner answers as before. Train it on:
+--cell-averages N the refiner reads the mean cells of the best N lattices, too, with --lattice-sites N the atoms of the
+best N, with --counts-detail what detail the counts show. Convolutions that read what is new begin with zeros there, so
+that at first the refiner answers as before; in this order: who reads a later one is given no earlier one. Train it on:
 python train.py stage=refiner experiment=refiner_tuned from_weights=C
 """
 
@@ -21,27 +22,32 @@ from pann.training.words import exit_status
 
 PLACE = "lattice_filter"
 """Of the filter in the refiner."""
-CELLS = "cell_averages"
-"""Of the number of mean cells that the refiner reads."""
+VIEWS = {"cell_averages": GRAINS, "lattice_sites": GRAINS, "counts_detail": 1}
+"""The most of each that a refiner reads, in the order of its channels."""
 
 
-def with_filter(refiner: Weights, lattice: Weights, cell_averages: int | None = None) -> Weights:
+def with_filter(refiner: Weights, lattice: Weights, **views: int) -> Weights:
     """`refiner` with the parameters, the arguments and the card of `lattice`.
 
     Parameters
     ----------
-    cell_averages : mean cells that it is to read; None for as many as it does.
+    views : how many of the `VIEWS` it is to read; of those that are left out as many as it does.
 
     Raises
     ------
-    ConfigError : fewer of them than it reads now, or more than lattices are looked for.
+    ConfigError : fewer than it reads now, or more than there are, or of some that come before others that it reads.
     """
     model = refiner.model | {PLACE: lattice.model}
-    if cell_averages is not None:
-        least = refiner.model.get(CELLS, 0)
-        if not least <= cell_averages <= GRAINS:
-            raise ConfigError(f"--cell-averages is {cell_averages}: expected {least}, as it reads now, to {GRAINS}")
-        model[CELLS] = cell_averages
+    for place, (name, most) in enumerate(VIEWS.items()):
+        number, least = views.get(name, refiner.model.get(name, 0)), refiner.model.get(name, 0)
+        option = "--" + name.replace("_", "-")
+        if not least <= number <= most:
+            raise ConfigError(f"{option} is {int(number)}: expected {int(least)}, as it reads now, to {most}")
+        later = [other for other in list(VIEWS)[place + 1 :] if refiner.model.get(other, 0)]
+        if number > least and later:
+            raise ConfigError(f"{option} is {int(number)}: the refiner reads {later[0]} already, which comes after it")
+        if name in views:
+            model[name] = bool(number) if most == 1 else number
     given = refiner.state | {f"{PLACE}.{name}": value for name, value in lattice.state.items()}
     state = {name: widened(given[name], like) for name, like in network_of(model).state_dict().items()}
     return replace(refiner, model=model, state=state, card=refiner.card | {PLACE: lattice.card})
@@ -61,12 +67,16 @@ def main() -> int:
     parser.add_argument("refiner", type=Path)
     parser.add_argument("lattice", type=Path)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--cell-averages", type=int, help="mean cells that the refiner reads; as now if left out")
+    as_now = {"type": int, "default": argparse.SUPPRESS}
+    parser.add_argument("--cell-averages", help="mean cells that the refiner reads; as now if left out", **as_now)
+    parser.add_argument("--lattice-sites", help="lattices whose atoms it reads; as now if left out", **as_now)
+    parser.add_argument("--counts-detail", action="store_const", const=1, default=argparse.SUPPRESS)
     arguments = parser.parse_args()
 
     def give() -> None:
         refiner, lattice = load_weights(arguments.refiner, "refiner"), load_weights(arguments.lattice, "lattice")
-        save_weights(arguments.output, with_filter(refiner, lattice, arguments.cell_averages))
+        views = {name: value for name, value in vars(arguments).items() if name in VIEWS}
+        save_weights(arguments.output, with_filter(refiner, lattice, **views))
 
     return exit_status(give)
 

@@ -18,6 +18,7 @@ from pann.core.files import atomic_path
 from pann.core.progress import progress_bar
 from pann.core.random import generator
 from pann.refiner.canonical import to_canonical
+from pann.refiner.crystals import Crystals
 from pann.refiner.example import Example
 from pann.refiner.lattice import bragg_filtered
 from pann.refiner.target import relative_heights
@@ -27,6 +28,8 @@ from pann.tomography.reconstruct import Method
 
 FORMAT_VERSION = 3
 """Raised when the content of the files changes its meaning, so that old ones are made anew."""
+CRYSTALS_VERSION = 1
+"""The same of the files of crystals, which lie beside those of the samples."""
 
 
 def recipe(
@@ -111,28 +114,53 @@ def as_small_integers(images: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 
 def write_example(path: Path, example: Example) -> None:
-    """Write `example` as a compressed .npz; never leaves half a file."""
+    """Write `example` as a compressed .npz, its crystals beside it; never leaves half a file."""
     with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **vars(example))
+        np.savez_compressed(temporary, **{name: value for name, value in vars(example).items() if name != "crystals"})
+    if example.crystals is not None:
+        with atomic_path(crystals_path(path)) as temporary:
+            np.savez_compressed(temporary, **example.crystals.arrays())
 
 
 def read_example(path: Path) -> Example:
     """Read what `write_example` wrote."""
     with np.load(path) as file:
-        return Example(**{key: file[key] if file[key].ndim else file[key].item() for key in file.files})
+        example = Example(**{key: file[key] if file[key].ndim else file[key].item() for key in file.files})
+    if crystals_path(path).is_file():
+        with np.load(crystals_path(path)) as file:
+            example.crystals = Crystals.of_arrays({key: file[key] for key in file.files})
+    return example
+
+
+def crystals_path(path: Path) -> Path:
+    """Where the crystals of the sample at `path` are kept."""
+    return path.with_name(f"{path.stem}.crystals-{CRYSTALS_VERSION}.npz")
 
 
 def fill_cache(
-    plan: Mapping[str, Any], folder: Path, seed: int, count: int, workers: int = 1, first: int = 0
+    plan: Mapping[str, Any],
+    folder: Path,
+    seed: int,
+    count: int,
+    workers: int = 1,
+    first: int = 0,
+    crystals: bool = False,
 ) -> list[Path]:
-    """Make the samples `first` ... `first` + `count` − 1 of `seed` that `folder` lacks; returns the paths of all."""
+    """Make the samples `first` ... `first` + `count` − 1 of `seed` that `folder` lacks; returns the paths of all.
+
+    With `crystals`, look for those of each, too.
+    """
     paths = sample_paths(folder, seed, count, first)
-    missing = {path for path in paths if not path.is_file()}
+    missing = {path for path in paths if not _is_there(path, crystals)}
     if missing:
         with progress_bar(f"Simulating {len(missing)} samples", len(missing)) as bar:
-            for path in filled(plan, folder, seed, count, workers, first):
+            for path in filled(plan, folder, seed, count, workers, first, crystals):
                 bar.advance(path in missing)
     return paths
+
+
+def _is_there(path: Path, crystals: bool) -> bool:
+    return path.is_file() and (not crystals or crystals_path(path).is_file())
 
 
 def sample_paths(folder: Path, seed: int, count: int, first: int = 0) -> list[Path]:
@@ -141,11 +169,17 @@ def sample_paths(folder: Path, seed: int, count: int, first: int = 0) -> list[Pa
 
 
 def filled(
-    plan: Mapping[str, Any], folder: Path, seed: int, count: int, workers: int = 1, first: int = 0
+    plan: Mapping[str, Any],
+    folder: Path,
+    seed: int,
+    count: int,
+    workers: int = 1,
+    first: int = 0,
+    crystals: bool = False,
 ) -> Iterator[Path]:
     """The paths of `sample_paths`, each once its file is there: first those that are, then the others as made."""
     paths = dict(enumerate(sample_paths(folder, seed, count, first), first))
-    missing = {index: path for index, path in paths.items() if not path.is_file()}
+    missing = {index: path for index, path in paths.items() if not _is_there(path, crystals)}
     yield from (path for index, path in paths.items() if index not in missing)
     if not missing:
         return
@@ -154,10 +188,11 @@ def filled(
         temporary.write_text(json.dumps(plan, indent=2, sort_keys=True) + "\n")
     if workers <= 1:
         for index, path in missing.items():
-            yield _make(plan, seed, index, path)
+            yield _make(plan, seed, index, path, crystals)
         return
     with _pool(workers) as pool:
-        for done in as_completed([pool.submit(_make, plan, seed, index, path) for index, path in missing.items()]):
+        tasks = [pool.submit(_make, plan, seed, index, path, crystals) for index, path in missing.items()]
+        for done in as_completed(tasks):
             yield done.result()
 
 
@@ -170,6 +205,10 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _make(plan: Mapping[str, Any], seed: int, index: int, path: Path) -> Path:
-    write_example(path, make_example(plan, seed, index))
+def _make(plan: Mapping[str, Any], seed: int, index: int, path: Path, crystals: bool) -> Path:
+    example = read_example(path) if path.is_file() else make_example(plan, seed, index)
+    if crystals and example.crystals is None:
+        values = torch.from_numpy(example.values.astype(np.float32))
+        example.crystals = Crystals.of(values, example.voxel_size, example.series)
+    write_example(path, example)
     return path

@@ -14,42 +14,27 @@ import torch
 from torch import Tensor
 
 from pann.refiner.gradient import CountsGradient, transfer_at
-from pann.refiner.orientation import Lattice
 from pann.refiner.spectrum import LEAST_POWER, power
-from pann.refiner.waves import sum_of_waves
 
 USUAL_SIGNAL = 4.0
 """Power of a node, over that of noise, above which its size hardly counts any more in the fit."""
 FIT_STEPS = 8
 HELD = 0.02
 """Weight of the squared changes of the lattice, in units in which atoms at its rim move by about a node's period."""
-UNSURE, SURE = 6.0, 12.0
-"""Scores of a lattice below which its cell is not shown, and above which it is shown fully."""
-LOWEST, HIGHEST = -3.0, 8.0
-"""What is shown lies within these, in standard deviations of the mean cell."""
 
 
-def cell_average(gradient: CountsGradient, lattice: Lattice) -> Tensor:
-    """The mean cell of `lattice` in the counts, repeated over the whole volume (nx, ny, nz), in standard deviations.
+def cell_average(gradient: CountsGradient, nodes: Tensor) -> Tensor:
+    """The mean cell of the lattice of `nodes` (n, 3), all within the spectrum: amplitudes (n,) of the waves there.
 
-    Zero on average, and everywhere if the score of the lattice does not tell it from noise.
+    Their sum has a standard deviation of one.
     """
-    spectrum = gradient.spectrum
-    axes = [
-        (torch.arange(n, device=lattice.nodes.device) - n // 2) * spectrum.voxel_size for n in gradient.spectrum.size
-    ]
-    sure = min(max((lattice.score - UNSURE) / (SURE - UNSURE), 0.0), 1.0)
-    nodes = seen_nodes(gradient, lattice.nodes)
-    if sure == 0 or len(nodes) == 0:
-        return torch.zeros(spectrum.size, device=lattice.nodes.device)
     components = gradient.components_at(nodes)
     information, _ = gradient.information_at(nodes)
     transfer = transfer_at(nodes.norm(dim=-1)) ** 2
     excess = (power(components) - information).sum() / (transfer * information**2).sum().clamp(min=LEAST_POWER)
     prior = transfer * excess.clamp(min=0)
     amplitudes = components * prior / (1 + prior * information)  # Wiener's: noise of variance 1 / f
-    size = (power(amplitudes).sum() / 2).sqrt().clamp(min=LEAST_POWER)
-    return sure * sum_of_waves(amplitudes / size, gradient.places.on(axes), nodes).clamp(LOWEST, HIGHEST)
+    return amplitudes / (power(amplitudes).sum() / 2).sqrt().clamp(min=LEAST_POWER)
 
 
 def seen_nodes(gradient: CountsGradient, nodes: Tensor) -> Tensor:

@@ -1,36 +1,58 @@
-"""The lattices of a particle and their mean cells, found once in its counts."""
+"""What the counts of a particle say of it as a whole: its lattices, their mean cells and atoms, and all other detail."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pann.core.tilt_series import TiltSeries
-from pann.refiner.cell_average import cell_average
+from pann.refiner.cell_average import cell_average, seen_nodes
 from pann.refiner.coherence import lattices_in
 from pann.refiner.gradient import CountsGradient
 from pann.refiner.orientation import Lattice, find_lattices
+from pann.refiner.sites import sites_of
 from pann.refiner.spectrum import Spectrum
+from pann.refiner.waves import Places, sum_of_waves
+
+UNSURE, SURE = 6.0, 12.0
+"""Scores of a lattice below which its cell is not shown, and above which it is shown fully."""
+LOWEST, HIGHEST = -3.0, 8.0
+"""What is shown of mean cells and detail lies within these."""
+DETAIL_GAIN = 3.0
+"""Brings the detail, a good part of whose standard deviation is lost to noise, to the height of the other views."""
 
 
 @dataclass(frozen=True, eq=False)
 class Crystals:
-    """What is periodic in a particle, by its counts.
+    """What is periodic in a particle, and what is not, by its counts.
+
+    Cells and atoms are kept as waves, which are few.
 
     Attributes
     ----------
-    lattices : best first.
-    cells : (n, nx, ny, nz) mean cells of the first of them, repeated everywhere, see `pann.refiner.cell_average`.
+    lattices : best first; their nodes lie within the spectrum.
+    cells : for each, amplitudes (n,) of the waves at its nodes whose sum is its mean cell, see
+        `pann.refiner.cell_average`.
+    sites : for each, those of the waves whose sum shows its atoms, see `pann.refiner.sites`.
+    centre : (3,) about which the phases are [Å].
+    detail : (nx, ny, nz) see `CountsGradient.detail`; times `DETAIL_GAIN`.
+    voxel_size : [Å].
     """
 
     lattices: list[Lattice]
-    cells: Tensor
+    cells: list[Tensor]
+    sites: list[Tensor]
+    centre: tuple[float, ...]
+    detail: Tensor
+    voxel_size: float
 
     @classmethod
-    def of(cls, density: Tensor, voxel_size: float, series: TiltSeries, cells: int) -> Self:
-        """Find the lattices, and the mean cells of the best `cells`.
+    def of(cls, density: Tensor, voxel_size: float, series: TiltSeries) -> Self:
+        """Find them.
 
         Parameters
         ----------
@@ -39,11 +61,83 @@ class Crystals:
         """
         with torch.no_grad(), torch.autocast(density.device.type, enabled=False):  # phases need all digits
             gradient = CountsGradient.of(density, voxel_size, series)
-            lattices = lattices_in(gradient, find_lattices(Spectrum.of(density, voxel_size)))
-            shown = [cell_average(gradient, lattice) for lattice in lattices[:cells]]
-            return cls(lattices, torch.stack(shown) if shown else density.new_zeros((0, *density.shape)))
+            found = lattices_in(gradient, find_lattices(Spectrum.of(density, voxel_size)))
+            return cls.shown_by(gradient, found)
+
+    @classmethod
+    def shown_by(cls, gradient: CountsGradient, lattices: Sequence[Lattice]) -> Self:
+        """What `gradient` shows of these `lattices`."""
+        lattices = [replace(lattice, nodes=seen_nodes(gradient, lattice.nodes)) for lattice in lattices]
+        return cls(
+            lattices,
+            [cell_average(gradient, lattice.nodes) for lattice in lattices],
+            [sites_of(gradient, lattice.nodes).amplitudes(lattice.nodes) for lattice in lattices],
+            gradient.places.centre,
+            (DETAIL_GAIN * gradient.detail).clamp(LOWEST, HIGHEST),
+            gradient.spectrum.voxel_size,
+        )
+
+    def views(self, cells: int, sites: int, detail: bool) -> list[Tensor]:
+        """Mean cells of the best `cells` lattices, atoms of the best `sites`, both repeated everywhere, and `detail`.
+
+        Each (nx, ny, nz); of lattices whose score does not tell them from noise little or nothing is seen.
+        """
+        with torch.autocast(self.detail.device.type, enabled=False):
+            shown = [self._shown(k, self.cells).clamp(LOWEST, HIGHEST) for k in range(cells)]
+            shown += [self._shown(k, self.sites) for k in range(sites)]
+            return shown + [self.detail] * detail
+
+    def _shown(self, k: int, amplitudes: Sequence[Tensor]) -> Tensor:
+        lattice = self.lattices[k]
+        sure = min(max((lattice.score - UNSURE) / (SURE - UNSURE), 0.0), 1.0)
+        if sure == 0 or len(lattice.nodes) == 0:
+            return torch.zeros_like(self.detail)
+        axes = [
+            (torch.arange(n, device=self.detail.device) - n // 2) * self.voxel_size - middle
+            for n, middle in zip(self.detail.shape, self.centre, strict=True)
+        ]
+        return sum_of_waves(sure * amplitudes[k], Places(tuple(axes), self.centre), lattice.nodes)
 
     def mirrored(self, axes: Sequence[int]) -> Self:
-        """Those of the particle mirrored along `axes`."""
-        cells = self.cells.flip([axis + 1 for axis in axes])
-        return type(self)([lattice.mirrored(axes) for lattice in self.lattices], cells)
+        """Those of the particle mirrored along `axes`: voxel i becomes n − 1 − i."""
+        middles = [(n - 1 - 2 * (n // 2)) * self.voxel_size for n in self.detail.shape]
+        centre = [middles[axis] - x if axis in axes else x for axis, x in enumerate(self.centre)]
+        lattices = [lattice.mirrored(axes) for lattice in self.lattices]
+        return replace(self, lattices=lattices, centre=tuple(centre), detail=self.detail.flip(list(axes)))
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on `device`."""
+        return replace(
+            self,
+            lattices=[replace(lattice, nodes=lattice.nodes.to(device)) for lattice in self.lattices],
+            cells=[cell.to(device) for cell in self.cells],
+            sites=[site.to(device) for site in self.sites],
+            detail=self.detail.to(device),
+        )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it as arrays to be kept, for `of_arrays`; the detail rounded to half precision."""
+        nodes = [lattice.nodes for lattice in self.lattices]
+        waves = {"nodes": nodes, "cells": self.cells, "sites": self.sites}
+        return {
+            **{name: torch.cat(values).cpu().numpy() for name, values in waves.items()},
+            "counts": np.array([len(lattice.nodes) for lattice in self.lattices]),
+            "scores": np.array([lattice.score for lattice in self.lattices]),
+            "centre": np.array(self.centre),
+            "detail": self.detail.cpu().numpy().astype(np.float16),
+            "voxel_size": np.array(self.voxel_size),
+        }
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """What `arrays` kept."""
+        counts = arrays["counts"].tolist()
+        nodes, cells, sites = (torch.from_numpy(arrays[name]).split(counts) for name in ("nodes", "cells", "sites"))
+        return cls(
+            [Lattice(own, score) for own, score in zip(nodes, arrays["scores"].tolist(), strict=True)],
+            list(cells),
+            list(sites),
+            tuple(arrays["centre"].tolist()),
+            torch.from_numpy(arrays["detail"]).float(),
+            float(arrays["voxel_size"]),
+        )

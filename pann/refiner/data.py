@@ -56,6 +56,7 @@ class RefinerData(LightningDataModule):
     on_particle : share of patches near an atom.
     curriculum : `dose` and `patches` of `pann.refiner.patches.Curriculum`; None for none.
     workers : processes that fill the cache.
+    crystals : look for the crystals of the samples then, too, not when each is first drawn.
     start : train as soon as so many samples are there, while the rest are made; they join at the next epoch (with
         trainer.reload_dataloaders_every_n_epochs=1). None waits for all, so that a run can be repeated exactly.
     resident : GiB of volumes that are kept where the network trains; the others are sent patch by patch.
@@ -82,6 +83,7 @@ class RefinerData(LightningDataModule):
         batch_seed: int,
         on_particle: float,
         workers: int,
+        crystals: bool = False,
         start: int | None = None,
         resident: float = 8.0,
         data_set: str | None = None,
@@ -109,6 +111,7 @@ class RefinerData(LightningDataModule):
         self.batch_seed = batch_seed
         self.on_particle = on_particle
         self.workers = workers
+        self.crystals = crystals
         self.start = start
         self.resident = resident
         self.curriculum = None if curriculum is None else Curriculum(curriculum["dose"], int(curriculum["patches"]))
@@ -137,7 +140,7 @@ class RefinerData(LightningDataModule):
         seed, count, first = self.seeds[split], self.counts[split], self.firsts[split]
         if split == "train" and self.start is not None:
             count = min(count, self.start)
-        return fill_cache(self.plan, self.folder, seed, count, self.workers, first)
+        return fill_cache(self.plan, self.folder, seed, count, self.workers, first, self.crystals)
 
     def _fill_behind(self) -> BackgroundFill:
         """Make the training samples that were not waited for."""
@@ -149,7 +152,8 @@ class RefinerData(LightningDataModule):
             self.examples["train"].append(self.prepare(read_example(path)))
 
         left = count - len(self.examples["train"])
-        return BackgroundFill(self.plan, self.folder, self.seeds["train"], left, self.workers, first, take)
+        wanted = self.seeds["train"], left, self.workers, first, self.crystals
+        return BackgroundFill(self.plan, self.folder, *wanted, take)
 
     def setup(self, stage: str) -> None:
         """Load the splits that `stage` (fit, test, ...) needs."""

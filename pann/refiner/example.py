@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pann.core import TiltSeries
 from pann.refiner.acquisition import acquisition_vector, counts_per_area
 from pann.refiner.canonical import PooledCube, pooled_cube
+from pann.refiner.crystals import Crystals
 from pann.refiner.target import gaussian_atoms
 
 
@@ -30,6 +31,7 @@ class Example:
     pixel_size : of the images [Å].
     dose : [e/Å² per projection].
     method, iterations : how `values` was reconstructed.
+    crystals : what the counts say of the particle as a whole; None if that is still to be found.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Example:
     dose: float
     method: str
     iterations: int
+    crystals: Crystals | None = None
 
     @property
     def series(self) -> TiltSeries:

@@ -89,7 +89,7 @@ class LatticeTask(LightningModule):
         name = prepared.example.name
         if name not in self._lattices:  # of the sample as it is, so that no order of the steps matters
             values = torch.as_tensor(prepared.example.values, device=self.device).float()
-            found = Crystals.of(values, prepared.example.voxel_size, prepared.example.series, cells=0)
+            found = Crystals.of(values, prepared.example.voxel_size, prepared.example.series)
             self._lattices[name] = found.lattices
         lattices = [lattice.mirrored(axes) for lattice in self._lattices[name]]
         return self.net.share(spectrum, torch.as_tensor(prepared.acquisition, device=self.device), lattices)

@@ -144,7 +144,8 @@ class RefinerNet(nn.Module):
     Attributes
     ----------
     lattice_filter : what has learnt to see what is periodic in a whole volume; None for none.
-    cell_averages : lattices whose mean cell it reads.
+    cell_averages, lattice_sites : lattices whose mean cells, and whose atoms, it reads.
+    counts_detail : whether it reads what detail the counts show.
     """
 
     presence_threshold: Tensor
@@ -158,12 +159,14 @@ class RefinerNet(nn.Module):
         self.register_buffer("position_errors", torch.tensor(UNKNOWN_ERRORS))
         self.register_buffer("existence_odds", FIRST_ODDS.row)
         self.lattice_filter: LatticeFilter | None = None
-        self.cell_averages = 0
+        self.cell_averages = self.lattice_sites = 0
+        self.counts_detail = False
 
     @property
     def looks(self) -> bool:
         """Whether it reads more of a volume than what is stored with a sample."""
-        return self.lattice_filter is not None or self.cell_averages > 0
+        views = self.cell_averages + self.lattice_sites + self.counts_detail
+        return self.lattice_filter is not None or views > 0
 
     @property
     def threshold(self) -> float:
@@ -201,14 +204,14 @@ class RefinerNet(nn.Module):
         voxel_size : [Å].
         series : the images it was reconstructed from.
         """
-        return Crystals.of(values, voxel_size, series, self.cell_averages) if self.looks else None
+        return Crystals.of(values, voxel_size, series) if self.looks else None
 
     @torch.no_grad()
     def channels_of(self, values: Tensor, voxel_size: float, acquisition: Tensor, crystals: Crystals | None) -> Tensor:
         """What the network reads of a whole volume at full resolution, (channels, nx, ny, nz).
 
-        The density, what is periodic in it, what its own `lattice_filter` lets pass, and the mean cells of the best
-        `cell_averages` lattices.
+        The density, what is periodic in it, what its own `lattice_filter` lets pass, and of what the counts say the
+        mean cells of the best `cell_averages` lattices, the atoms of the best `lattice_sites`, and `counts_detail`.
 
         Parameters
         ----------
@@ -222,7 +225,7 @@ class RefinerNet(nn.Module):
             if self.lattice_filter is not None:
                 spectrum = Spectrum.of(values, voxel_size)
                 channels.append(self.lattice_filter(spectrum, acquisition, crystals.lattices))
-            channels += [*crystals.cells]
+            channels += crystals.views(self.cell_averages, self.lattice_sites, self.counts_detail)
         return torch.stack(channels)
 
 
@@ -243,11 +246,12 @@ class GlobalLocalResUNet(RefinerNet):
     embedding : length of the acquisition embedding.
     lattice : read what is periodic in the whole volume; False leaves it out.
     lattice_filter : arguments of the `LatticeFilter` whose view of it is read too; None for none.
-    cell_averages : lattices, of those found, whose mean cell is read too.
+    cell_averages, lattice_sites : lattices, of those found, whose mean cells and whose atoms are read too.
+    counts_detail : read what detail the counts show, too.
 
     Raises
     ------
-    ValueError : more levels than `STRIDE` allows, or more mean cells than lattices are looked for.
+    ValueError : more levels than `STRIDE` allows, or more mean cells or atoms than lattices are looked for.
     """
 
     def __init__(
@@ -261,10 +265,13 @@ class GlobalLocalResUNet(RefinerNet):
         lattice: bool = True,
         lattice_filter: Mapping[str, int] | None = None,
         cell_averages: int = 0,
+        lattice_sites: int = 0,
+        counts_detail: bool = False,
     ) -> None:
         super().__init__(global_size)
-        if not 0 <= cell_averages <= GRAINS:
-            raise ValueError(f"cell_averages is {cell_averages}: expected 0 to {GRAINS}")
+        for name, number in (("cell_averages", cell_averages), ("lattice_sites", lattice_sites)):
+            if not 0 <= number <= GRAINS:
+                raise ValueError(f"{name} is {number}: expected 0 to {GRAINS}")
         if not 1 <= levels <= STRIDE.bit_length() - 1:
             raise ValueError(f"levels is {levels}: expected 1 to {STRIDE.bit_length() - 1}")
         self.blocks, self.levels = blocks, levels
@@ -272,7 +279,8 @@ class GlobalLocalResUNet(RefinerNet):
             nn.Linear(N_ACQUISITION, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
         )
         self.reads_lattice = lattice
-        read = 3 + (lattice_filter is not None) + cell_averages  # the density twice, see `forward`
+        views = cell_averages + lattice_sites + counts_detail
+        read = 3 + (lattice_filter is not None) + views  # the density twice, see `forward`
         self.fold = nn.Conv3d(read, width, kernel_size=2, stride=2)
         self.local = Level([width * (k + 1) for k in range(levels)], embedding, blocks)
         self.global_branch = GlobalBranch(global_width, embedding, levels * width) if global_width else None
@@ -281,7 +289,7 @@ class GlobalLocalResUNet(RefinerNet):
         self.filter = matched_filter()
         if lattice_filter is not None:
             self.lattice_filter = LatticeFilter(**lattice_filter).requires_grad_(False)
-        self.cell_averages = cell_averages
+        self.cell_averages, self.lattice_sites, self.counts_detail = cell_averages, lattice_sites, counts_detail
 
     @property
     def reach(self) -> int:

@@ -22,8 +22,8 @@ PatchBatch = dict[str, Tensor]
 
 Look = Callable[[Prepared, Tensor], Tensor]
 """From an example and its normalised density to channels, see `RefinerNet.channels_of`."""
-MOST_CHANNELS = 6
-"""That a look finds: density, two views of what is periodic, three mean cells."""
+MOST_CHANNELS = 8
+"""That a look usually finds: density, two views of what is periodic, two mean cells, atoms of two, detail."""
 
 
 @dataclass(eq=False)
@@ -61,7 +61,9 @@ class PatchSource:
         """(c, nx, ny, nz) float16, what the network reads; found when first asked for."""
         if self.look is None:
             return self.stored
-        return self.look(self.prepared, self.stored[0].float()).half()
+        channels = self.look(self.prepared, self.stored[0].float()).half()
+        self.stored = channels[:2]  # the same: kept once
+        return channels
 
     @property
     def shape(self) -> NDArray[np.int64]:
@@ -71,7 +73,7 @@ class PatchSource:
     @property
     def size(self) -> int:
         """Bytes of its volumes, those that are found included."""
-        return self.stored.nbytes if self.look is None else (2 + MOST_CHANNELS) * self.stored.nbytes // 2
+        return self.stored.nbytes if self.look is None else MOST_CHANNELS * self.stored.nbytes // 2
 
 
 class Patch(NamedTuple):

@@ -13,7 +13,7 @@ class BackgroundFill:
 
     Parameters
     ----------
-    plan, folder, seed, count, workers, first : see `pann.refiner.cache.fill_cache`.
+    plan, folder, seed, count, workers, first, crystals : see `pann.refiner.cache.fill_cache`.
     take : called with the path of each sample, from another thread.
     """
 
@@ -25,6 +25,7 @@ class BackgroundFill:
         count: int,
         workers: int,
         first: int,
+        crystals: bool,
         take: Callable[[Path], None],
     ) -> None:
         self._stop = Event()
@@ -32,7 +33,7 @@ class BackgroundFill:
 
         def work() -> None:
             try:
-                for path in filled(plan, folder, seed, count, max(workers, 2), first):
+                for path in filled(plan, folder, seed, count, max(workers, 2), first, crystals):
                     if self._stop.is_set():
                         return
                     take(path)

@@ -17,7 +17,7 @@ from pann.metrics.matching import match
 from pann.refiner.cases import Case, case_of, gathered, mean_scores, xz_slice
 from pann.refiner.crystals import Crystals
 from pann.refiner.error_bars import ErrorBars
-from pann.refiner.example import Prepared
+from pann.refiner.example import Example, Prepared
 from pann.refiner.losses import RefinerLoss
 from pann.refiner.net import STRIDE, RefinerNet
 from pann.refiner.odds import LOWEST_CANDIDATE, Odds, peer_evidence
@@ -149,9 +149,15 @@ class RefinerTask(LightningModule):
         """What the network reads of the whole volume `values` of an example, see `RefinerNet.channels_of`."""
         voxel_size = prepared.example.voxel_size
         acquisition = torch.as_tensor(prepared.acquisition, device=values.device)
-        crystals = self.net.crystals_of(values, voxel_size, prepared.example.series)
+        crystals = self._crystals_of(prepared.example, values) if self.net.looks else None
         with torch.autocast(values.device.type, torch.bfloat16):
             return self.net.channels_of(values, voxel_size, acquisition, crystals)
+
+    def _crystals_of(self, example: Example, values: Tensor) -> Crystals | None:
+        """Those kept with the sample, or what is found now."""
+        if example.crystals is not None:
+            return example.crystals.to(values.device)
+        return self.net.crystals_of(values, example.voxel_size, example.series)
 
     def validation_step(self, prepared: Prepared, batch_idx: int) -> None:
         """Score one whole sample."""
@@ -204,7 +210,7 @@ class RefinerTask(LightningModule):
         values = example.values.astype(np.float32)
         if example.name not in self._crystals:
             density = torch.as_tensor(values, device=self.device)
-            self._crystals[example.name] = self.net.crystals_of(density, example.voxel_size, example.series)
+            self._crystals[example.name] = self._crystals_of(example, density) if self.net.looks else None
         with torch.autocast(self.device.type, torch.bfloat16):  # as `pann.refiner.refine` does
             return answer_to(
                 self.net,

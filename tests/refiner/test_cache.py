@@ -17,6 +17,7 @@ from pann.refiner.cache import (
     sample_paths,
     write_example,
 )
+from pann.refiner.crystals import Crystals
 from pann.refiner.data import RefinerData
 from pann.refiner.stream import BackgroundFill
 from pann.simulation.datasets import DataSet, Plan, generate
@@ -51,6 +52,21 @@ def test_written_samples_come_back(tmp_path, example):
     back = read_example(tmp_path / "a.npz")
     for key, value in vars(example).items():
         np.testing.assert_array_equal(getattr(back, key), value)
+
+
+def test_crystals_are_found_for_samples_that_are_there_and_kept_beside_them(tmp_path, plan, example, monkeypatch):
+    monkeypatch.setattr(cache, "make_example", lambda plan, seed, index: example)
+    folder = cache_folder(tmp_path, plan)
+    (path,) = fill_cache(plan, folder, 1, 1)
+    assert read_example(path).crystals is None
+    monkeypatch.setattr(cache, "make_example", None)  # the sample is not made again
+    assert fill_cache(plan, folder, 1, 1, crystals=True) == [path]
+    kept = read_example(path).crystals
+    values = torch.from_numpy(example.values.astype(np.float32))
+    found = Crystals.of(values, example.voxel_size, example.series)
+    for there, here in zip(kept.views(2, 2, True), found.views(2, 2, True), strict=True):
+        torch.testing.assert_close(there, here, atol=5e-3, rtol=0)
+    assert fill_cache(plan, folder, 1, 1, crystals=True) == [path]
 
 
 def test_an_interrupted_cache_goes_on_where_it_stopped(tmp_path, plan, example, monkeypatch):
@@ -116,7 +132,7 @@ def test_training_may_start_while_samples_are_made(data_config, example, monkeyp
     """The first epoch has the samples it waited for, a later one all of them; another run finds them in the cache."""
     release = Event()
 
-    def slow(plan, folder, seed, count, workers, first):
+    def slow(plan, folder, seed, count, workers, first, crystals):
         release.wait(10)
         for path in sample_paths(folder, seed, count, first):
             write_example(path, example)
@@ -141,7 +157,7 @@ def test_what_fails_in_the_background_is_raised_where_the_training_looks(tmp_pat
         raise ConfigError("no such crystal")
 
     (tmp_path / "3-00000.npz").touch()
-    background = BackgroundFill({}, tmp_path, 3, 1, 1, 0, broken)
+    background = BackgroundFill({}, tmp_path, 3, 1, 1, 0, False, broken)
     with pytest.raises(ConfigError, match="no such crystal"):
         background.join()
 

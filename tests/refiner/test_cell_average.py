@@ -6,8 +6,9 @@ from scipy.spatial.transform import Rotation
 
 from pann.core import TiltSeries
 from pann.core.geometry import position_to_index
-from pann.refiner.cell_average import HIGHEST, LOWEST, SURE, UNSURE, cell_average, fitted_nodes, seen_nodes
+from pann.refiner.cell_average import cell_average, fitted_nodes, seen_nodes
 from pann.refiner.coherence import lattices_in
+from pann.refiner.crystals import SURE, Crystals
 from pann.refiner.gradient import ATOM, CountsGradient
 from pann.refiner.orientation import Lattice
 from pann.tomography import reconstruct
@@ -20,6 +21,12 @@ INTERSTITIAL = TURN.apply(np.array([CELL / 2, 0, 0]))
 
 def gradient_of(density, series):
     return CountsGradient.of(density, VOXEL, series)
+
+
+def cell_of(gradient, lattice):
+    """Its mean cell, repeated everywhere."""
+    (shown,) = Crystals.shown_by(gradient, [lattice]).views(cells=1, sites=0, detail=False)
+    return shown
 
 
 def at(values, positions):
@@ -51,30 +58,26 @@ def test_sites_of_a_crystal_stand_out_where_atoms_hardly_do():
     positions = crystal()
     density, series = counted(positions, electrons=0.5)
     gradient = gradient_of(density, series)
-    shown = cell_average(gradient, lattices_in(gradient)[0])
+    shown = cell_of(gradient, lattices_in(gradient)[0])
     sites, holes = at(shown, positions), at(shown, positions + INTERSTITIAL)
     assert sites.min() > 1 > 0 > holes.mean()
     volume = reconstruct(series, "poisson", iterations=10, progress=False).values
     raw = [at(volume, places) for places in (positions, positions + INTERSTITIAL)]
     assert raw[0].min() < raw[1].mean()
-    assert shown.min() >= LOWEST
-    assert shown.max() <= HIGHEST
 
 
 def test_the_faint_end_of_a_particle_gets_the_sites_of_the_bright_one():
     positions = crystal()
     faint = positions[:, 0] < 0
     gradient = gradient_of(*counted(positions, np.where(faint, 0.1, 1.0)))
-    shown = cell_average(gradient, lattices_in(gradient)[0])
+    shown = cell_of(gradient, lattices_in(gradient)[0])
     sites, holes = at(shown, positions[faint]), at(shown, positions[faint] + INTERSTITIAL)
     assert sites.min() > 1 > 0 > holes.mean()
 
 
-@pytest.mark.parametrize(("score", "share"), [(UNSURE, 0.0), ((UNSURE + SURE) / 2, 0.5), (2 * SURE, 1.0)])
-def test_a_lattice_is_shown_as_far_as_its_score_is_sure(score, share):
-    gradient = gradient_of(*counted(crystal()))
-    whole, part = (cell_average(gradient, true_lattice(number)) for number in (SURE, score))
-    torch.testing.assert_close(part, share * whole)
+def test_a_mean_cell_has_a_deviation_of_one():
+    amplitudes = cell_average(gradient_of(*counted(crystal())), true_lattice().nodes)
+    assert float((amplitudes.abs() ** 2).sum() / 2) == pytest.approx(1.0, rel=1e-5)
 
 
 def test_nodes_beyond_the_spectrum_count_nothing():
@@ -82,11 +85,11 @@ def test_nodes_beyond_the_spectrum_count_nothing():
     true = true_lattice().nodes
     nodes = torch.cat([true, torch.tensor([[0.0, 0.05, 0.0], [0.0, 1.2, 0.5]])])
     torch.testing.assert_close(seen_nodes(gradient, nodes), true)
-    shown, expected = (cell_average(gradient, Lattice(some, SURE)) for some in (nodes, true))
+    shown, expected = (cell_of(gradient, Lattice(some, SURE)) for some in (nodes, true))
     torch.testing.assert_close(shown, expected)
 
 
 def test_vacuum_shows_nothing():
     series = TiltSeries(np.eye(64)[None].repeat(5, axis=0), np.linspace(-60, 60, 5), VOXEL)
     gradient = gradient_of(torch.zeros(SHAPE), series)
-    assert not cell_average(gradient, true_lattice()).any()
+    assert not cell_of(gradient, true_lattice()).any()

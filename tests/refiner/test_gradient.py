@@ -92,3 +92,16 @@ def test_vacuum_has_no_gradient():
     gradient = CountsGradient.of(torch.zeros(SHAPE), VOXEL, series)
     assert torch.isfinite(gradient.values).all()
     assert not gradient.values.any()
+
+
+@pytest.mark.parametrize(("electrons", "least", "most"), [(0.1, 0.0, 0.25), (10.0, 0.4, 1.2)])
+def test_detail_shows_atoms_as_far_as_the_counts_do(electrons, least, most):
+    """Of a dim series it is small; of a bright one atoms stand out of what is between them."""
+    density, series = counted(crystal(), electrons=electrons)
+    detail = CountsGradient.of(density, VOXEL, series).detail
+    assert detail.shape == density.shape
+    shape = gaussian_filter(density.numpy(), SMOOTH / VOXEL)
+    inside = shape > 0.3 * shape.max()
+    assert least <= float(detail[torch.from_numpy(inside)].std()) < most
+    if electrons > 1:
+        assert np.corrcoef(detail.numpy()[inside], density.numpy()[inside])[0, 1] > 0.5

@@ -4,6 +4,8 @@ import torch
 
 from pann.refiner.acquisition import N_ACQUISITION
 from pann.refiner.net import GlobalLocalResUNet, sample_at_place
+from pann.refiner.orientation import GRAINS
+from tests.refiner.conftest import network
 
 
 def inputs(net, shape, batch=1):
@@ -58,3 +60,9 @@ def test_global_features_are_sampled_at_their_place():
     np.testing.assert_allclose(out[0, 0, :, 0, 0], [-0.5, -0.3, -0.1, 0.1], atol=1e-6)
     np.testing.assert_allclose(out[0, 1, 0, :, 0], [-0.4, -0.2, 0.0, 0.2, 0.4], atol=1e-6)
     np.testing.assert_allclose(out[0, 2, 0, 0, :], [0.1, 0.3], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["cell_averages", "lattice_sites"])
+def test_no_more_lattices_are_read_than_are_looked_for(name):
+    with pytest.raises(ValueError, match=f"{name} is {GRAINS + 1}: expected 0 to {GRAINS}"):
+        network(**{name: GRAINS + 1})

@@ -45,19 +45,19 @@ def test_mirrors_show_the_same_channels_mirrored(prepared):
     assert len(net.seen) == 3
 
 
-def test_a_network_reads_what_its_filter_lets_pass_and_the_mean_cells(prepared):
+def test_a_network_reads_what_its_filter_lets_pass_and_what_the_counts_say(prepared):
     example = prepared.example
-    net = network(lattice_filter={"width": 4, "rounds": 2}, cell_averages=2)
+    net = network(lattice_filter={"width": 4, "rounds": 2}, cell_averages=2, lattice_sites=1, counts_detail=True)
     values = torch.tensor(example.values.astype(np.float32))
     acquisition = torch.as_tensor(prepared.acquisition)
     crystals = net.crystals_of(values, example.voxel_size, example.series)
     channels = net.channels_of(values, example.voxel_size, acquisition, crystals)
     passed = net.lattice_filter(Spectrum.of(values, example.voxel_size), acquisition, crystals.lattices)
-    torch.testing.assert_close(channels[2:], torch.stack([passed, *crystals.cells]))
+    torch.testing.assert_close(channels[2:], torch.stack([passed, *crystals.views(2, 1, True)]))
     changed = answer(net, prepared)
     with torch.no_grad():
-        net.fold.weight[:, 3:] = 0
-        net.head[0].weight[:, -3:] = 0
+        net.fold.weight[:, 4:] = 0
+        net.head[0].weight[:, -4:] = 0
     assert np.abs(changed - answer(net, prepared)).max() > 1e-4
 
 

@@ -49,6 +49,20 @@ def test_mean_cells_are_read_too_if_asked_for():
     assert again.model["cell_averages"] == 2
 
 
+def test_atoms_of_lattices_and_detail_of_the_counts_are_read_too_if_asked_for():
+    given = with_filter(refiner(), lattice(), cell_averages=2, lattice_sites=1, counts_detail=1)
+    net = network(given)
+    assert (net.lattice_sites, net.counts_detail) == (1, True)
+    assert given.model["counts_detail"] is True
+    assert given.state["fold.weight"].shape[1] == 8
+
+
+def test_what_comes_earlier_among_the_channels_is_not_given_later():
+    given = with_filter(refiner(), lattice(), lattice_sites=1)
+    with pytest.raises(ConfigError, match="--cell-averages is 2: the refiner reads lattice_sites already"):
+        with_filter(given, lattice(), cell_averages=2)
+
+
 @pytest.mark.parametrize("number", [1, 4])
 def test_fewer_mean_cells_than_now_and_more_than_lattices_are_refused(number):
     given = with_filter(refiner(), lattice(), cell_averages=2)
@@ -71,6 +85,9 @@ def test_the_command_line_writes_the_refiner_or_says_what_is_wrong(tmp_path, mon
     monkeypatch.setattr(sys, "argv", ["give_filter.py", *map(str, paths[:2]), "--output", str(paths[2])])
     assert give_filter.main() == 0
     assert load_weights(paths[2], "refiner").model == {**REFINER, "lattice_filter": FILTER}
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--lattice-sites", "2", "--counts-detail"])
+    assert give_filter.main() == 0
+    assert load_weights(paths[2], "refiner").model["lattice_sites"] == 2
     monkeypatch.setattr(sys, "argv", ["give_filter.py", *[str(paths[0])] * 2, "--output", str(paths[2])])
     assert give_filter.main() == 2
     assert "holds a refiner, but a lattice is needed" in capsys.readouterr().err
