@@ -119,7 +119,7 @@ def write_example(path: Path, example: Example) -> None:
         np.savez_compressed(temporary, **{name: value for name, value in vars(example).items() if name != "crystals"})
     if example.crystals is not None:
         with atomic_path(crystals_path(path)) as temporary:
-            np.savez_compressed(temporary, **example.crystals.arrays())
+            np.savez_compressed(temporary, **example.crystals.arrays())  # type: ignore[arg-type]
 
 
 def read_example(path: Path) -> Example:

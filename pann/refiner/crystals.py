@@ -1,4 +1,4 @@
-"""What the counts of a particle say of it as a whole: its lattices, their mean cells and atoms, and all other detail."""
+"""What the counts say of a particle as a whole: its lattices, their mean cells and atoms, and all other detail."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -150,7 +150,8 @@ class RefinerTask(LightningModule):
         voxel_size = prepared.example.voxel_size
         acquisition = torch.as_tensor(prepared.acquisition, device=values.device)
         crystals = self._crystals_of(prepared.example, values) if self.net.looks else None
-        with torch.autocast(values.device.type, torch.bfloat16):
+        # Volumes differ in shape: with trainer.benchmark cuDNN would time its convolutions anew for each.
+        with torch.backends.cudnn.flags(enabled=True), torch.autocast(values.device.type, torch.bfloat16):
             return self.net.channels_of(values, voxel_size, acquisition, crystals)
 
     def _crystals_of(self, example: Example, values: Tensor) -> Crystals | None:
