@@ -186,6 +186,7 @@ def filled(
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / "recipe.json") as temporary:
         temporary.write_text(json.dumps(plan, indent=2, sort_keys=True) + "\n")
+    workers = min(workers, len(missing))
     if workers <= 1:
         for index, path in missing.items():
             yield _make(plan, seed, index, path, crystals)

@@ -11,13 +11,13 @@ Fisher information of c.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import pi, prod
+from math import ceil, pi, prod
 from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import affine_transform, gaussian_filter
 from torch import Tensor
 
 from pann.core.geometry import rotation_matrices
@@ -35,7 +35,7 @@ from pann.tomography import make_projector
 SMOOTH = 1.6
 """Width [Å] of the Gaussian that leaves nothing of atoms but the shape of the particle."""
 COARSER = 3
-"""Voxels of the envelope per voxel in which it is projected: it has no detail."""
+"""Voxels and pixels per one in which the envelope is projected: it has no detail."""
 DIM = 0.05
 """Light of an image, as a share of its brightest, below which there is vacuum, and noise is not looked at."""
 FAINT = 1e-3
@@ -237,18 +237,28 @@ def _smoothed(powers: Tensor) -> Tensor:
 def _residuals(envelope: NDArray[np.float32], voxel_size: float, series: TiltSeries) -> list[NDArray[np.float32]]:
     """(y − μ) / μ, then `DRAWS` times noise alone, where the particle is; each (n_tilts, nu, nv)."""
     images = np.maximum(series.images, 0).astype(np.float32)
-    coarse = resampled(Volume(envelope, voxel_size), COARSER * voxel_size)
-    projector = make_projector(
-        series.angles,
-        coarse.shape,
-        series.image_shape,
-        pixel_size=series.pixel_size,
-        voxel_size=coarse.voxel_size,
-    )
-    shape = np.maximum(projector.forward(torch.from_numpy(coarse.values.copy())).numpy(), 0)
+    shape = np.maximum(_projected(envelope, voxel_size, series), 0)
     light = Light.fit(images, shape, HALO / series.pixel_size)
     expected = np.maximum(light.core * shape + light.rest, np.finfo(np.float32).tiny)
     seen = np.minimum(shape / max(DIM * float(shape.max()), np.finfo(np.float32).tiny), 1)
     rng = generator(0, "noise alone")
     noise = [rng.standard_normal(expected.shape, np.float32) * seen / np.sqrt(expected) for _ in range(DRAWS)]
     return [(images - expected) / expected * seen, *noise]
+
+
+def _projected(envelope: NDArray[np.float32], voxel_size: float, series: TiltSeries) -> NDArray[np.float32]:
+    """Projections (n_tilts, nu, nv) of the `envelope`, computed on coarse grids."""
+    coarse = resampled(Volume(envelope, voxel_size), COARSER * voxel_size)
+    nu, nv = (2 * ceil(n / COARSER / 2) + 1 for n in series.image_shape)  # beyond the image on either side
+    projector = make_projector(
+        series.angles,
+        coarse.shape,
+        (nu, nv),
+        pixel_size=COARSER * series.pixel_size,
+        voxel_size=coarse.voxel_size,
+    )
+    images = projector.forward(torch.from_numpy(coarse.values.copy())).numpy()
+    first = [n // 2 - n_fine // 2 / COARSER for n, n_fine in zip((nu, nv), series.image_shape, strict=True)]
+    scale = [1 / COARSER] * 2
+    fine = [affine_transform(image, scale, first, series.image_shape, mode="nearest") for image in images]
+    return np.stack(fine)

@@ -109,7 +109,7 @@ def basis_of(nodes: Tensor) -> Tensor | None:
     bases = shortest[choices]
     volumes = torch.linalg.det(bases).abs()
     bases = bases[volumes > volumes.max() / 100]  # the others are flat
-    whole = torch.linalg.solve(bases, nodes.double(), left=False)
+    whole = nodes.double() @ torch.linalg.inv(bases)
     fits = (whole - whole.round()).abs().amax(dim=(1, 2)) < ALIKE
     return bases[fits][0].to(nodes.dtype) if fits.any() else None
 
