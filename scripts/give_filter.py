@@ -16,8 +16,8 @@ from torch import Tensor, cat
 
 from pann.core import ConfigError
 from pann.io.weights import Weights, load_weights, save_weights
+from pann.refiner.lattices.orientation import GRAINS
 from pann.refiner.nets import network_of
-from pann.refiner.orientation import GRAINS
 from pann.training.words import exit_status
 
 PLACE = "lattice_filter"

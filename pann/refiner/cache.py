@@ -18,9 +18,9 @@ from pann.core.files import atomic_path
 from pann.core.progress import progress_bar
 from pann.core.random import generator
 from pann.refiner.canonical import to_canonical
-from pann.refiner.crystals import Crystals
 from pann.refiner.example import Example
-from pann.refiner.lattice import bragg_filtered
+from pann.refiner.lattices.bragg import bragg_filtered
+from pann.refiner.lattices.crystals import Crystals
 from pann.refiner.target import relative_heights
 from pann.simulation.datasets import DataSet, sample_source
 from pann.tomography import reconstruct

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pann.core import TiltSeries
 from pann.refiner.acquisition import acquisition_vector, counts_per_area
 from pann.refiner.canonical import PooledCube, pooled_cube
-from pann.refiner.crystals import Crystals
+from pann.refiner.lattices.crystals import Crystals
 from pann.refiner.target import gaussian_atoms
 
 
@@ -21,7 +21,7 @@ class Example:
     ----------
     name : of the sample.
     values : (nx, ny, nz) float16, the reconstruction at the canonical voxel, of unit bulk density.
-    lattice : (nx, ny, nz) float16, its periodic part, see `pann.refiner.lattice.bragg_filtered`.
+    lattice : (nx, ny, nz) float16, its periodic part, see `pann.refiner.lattices.bragg.bragg_filtered`.
     scale : factor from `values` to image units per voxel.
     voxel_size : canonical [Å].
     positions : (n, 3) [Å], true atoms.

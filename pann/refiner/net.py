@@ -12,15 +12,15 @@ from torch.nn.functional import grid_sample, silu, softplus
 
 from pann.core.tilt_series import TiltSeries
 from pann.refiner.acquisition import N_ACQUISITION
-from pann.refiner.crystals import Crystals
 from pann.refiner.error_bars import UNTRAINED as UNKNOWN_ERRORS
 from pann.refiner.error_bars import ErrorBars
-from pann.refiner.lattice import bragg_filtered
-from pann.refiner.lattice_net import LatticeFilter
+from pann.refiner.lattices.bragg import bragg_filtered
+from pann.refiner.lattices.crystals import Crystals
+from pann.refiner.lattices.filter import LatticeFilter
+from pann.refiner.lattices.orientation import GRAINS
+from pann.refiner.lattices.spectrum import Spectrum
 from pann.refiner.odds import UNTRAINED as FIRST_ODDS
 from pann.refiner.odds import Odds
-from pann.refiner.orientation import GRAINS
-from pann.refiner.spectrum import Spectrum
 from pann.refiner.thresholds import UNTRAINED as FIRST_THRESHOLD
 
 N_ANSWERS = 2

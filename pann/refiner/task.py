@@ -15,9 +15,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from pann.core import ConfigError, PointSpread, Volume
 from pann.metrics.matching import match
 from pann.refiner.cases import Case, case_of, gathered, mean_scores, xz_slice
-from pann.refiner.crystals import Crystals
 from pann.refiner.error_bars import ErrorBars
 from pann.refiner.example import Example, Prepared
+from pann.refiner.lattices.crystals import Crystals
 from pann.refiner.losses import RefinerLoss
 from pann.refiner.net import STRIDE, RefinerNet
 from pann.refiner.odds import LOWEST_CANDIDATE, Odds, peer_evidence

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from pann.core.progress import progress_bar
 from pann.refiner.canonical import PooledCube
-from pann.refiner.crystals import Crystals
+from pann.refiner.lattices.crystals import Crystals
 from pann.refiner.mirrors import FLIPS, flip_cube
 from pann.refiner.net import N_ANSWERS, RefinerNet
 from pann.refiner.target import DENSITY

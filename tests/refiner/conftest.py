@@ -5,7 +5,7 @@ import torch
 from pann.core import TiltSeries
 from pann.core.random import generator
 from pann.refiner.example import Example, Prepared
-from pann.refiner.lattice import bragg_filtered
+from pann.refiner.lattices.bragg import bragg_filtered
 from pann.refiner.net import GlobalLocalResUNet
 from pann.refiner.target import gaussian_atoms
 from pann.tomography import make_projector

@@ -17,8 +17,8 @@ from pann.refiner.cache import (
     sample_paths,
     write_example,
 )
-from pann.refiner.crystals import Crystals
 from pann.refiner.data import RefinerData
+from pann.refiner.lattices.crystals import Crystals
 from pann.refiner.stream import BackgroundFill
 from pann.simulation.datasets import DataSet, Plan, generate
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from pann.refiner.acquisition import N_ACQUISITION
+from pann.refiner.lattices.orientation import GRAINS
 from pann.refiner.net import GlobalLocalResUNet, sample_at_place
-from pann.refiner.orientation import GRAINS
 from tests.refiner.conftest import network
 
 

@@ -1,10 +1,10 @@
 import numpy as np
 import torch
 
-from pann.refiner.lattice import bragg_filtered
+from pann.refiner.lattices.bragg import bragg_filtered
+from pann.refiner.lattices.spectrum import Spectrum
 from pann.refiner.net import RefinerNet
 from pann.refiner.patches import PatchSource
-from pann.refiner.spectrum import Spectrum
 from pann.refiner.whole import answer_to
 from tests.refiner.conftest import network
 

@@ -6,7 +6,7 @@ import torch
 from pann.core import ConfigError
 from pann.io.weights import Weights, load_weights, save_weights
 from pann.refiner.acquisition import N_ACQUISITION
-from pann.refiner.lattice_net import LatticeFilter
+from pann.refiner.lattices.filter import LatticeFilter
 from pann.refiner.net import GlobalLocalResUNet
 from scripts import give_filter
 from scripts.give_filter import with_filter

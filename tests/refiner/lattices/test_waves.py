@@ -3,7 +3,7 @@ from math import pi
 import torch
 
 from pann.core.random import generator
-from pann.refiner.waves import Places, components_at, gradients_at, sum_of_waves
+from pann.refiner.lattices.waves import Places, components_at, gradients_at, sum_of_waves
 
 VOXEL = 0.4
 

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from pann.refiner.spectrum import LEAST_POWER
+from pann.refiner.lattices.spectrum import LEAST_POWER
 
 AT_ONCE = 64
 """Nodes whose waves are in memory together."""

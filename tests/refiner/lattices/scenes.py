@@ -8,7 +8,7 @@ from pann.core import TiltSeries, Volume
 from pann.core.atom_images import image_of_atoms
 from pann.core.geometry import project_positions
 from pann.core.random import generator
-from pann.refiner.gradient import ATOM
+from pann.refiner.lattices.gradient import ATOM
 from pann.refiner.target import gaussian_atoms
 
 SHAPE = (64, 64, 64)

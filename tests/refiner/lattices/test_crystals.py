@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pann.refiner.crystals import HIGHEST, LOWEST, SURE, UNSURE, Crystals
-from pann.refiner.orientation import GRAINS
-from tests.refiner.crystals import VOXEL, counted, crystal, farthest, true_nodes
+from pann.refiner.lattices.crystals import HIGHEST, LOWEST, SURE, UNSURE, Crystals
+from pann.refiner.lattices.orientation import GRAINS
+from tests.refiner.lattices.scenes import VOXEL, counted, crystal, farthest, true_nodes
 
 
 @pytest.fixture(scope="module")

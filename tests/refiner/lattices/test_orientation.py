@@ -4,11 +4,11 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from pann.core import Volume
-from pann.refiner.bravais import KINDS, orientations, reciprocal_nodes
-from pann.refiner.lattice import RISE, risen
-from pann.refiner.orientation import GRAINS, find_lattices, spots
-from pann.refiner.spectrum import Spectrum
-from tests.refiner.crystals import BOND, SHAPE, TURN, VOXEL, crystal, farthest, noisy, true_nodes
+from pann.refiner.lattices.bragg import RISE, risen
+from pann.refiner.lattices.bravais import KINDS, orientations, reciprocal_nodes
+from pann.refiner.lattices.orientation import GRAINS, find_lattices, spots
+from pann.refiner.lattices.spectrum import Spectrum
+from tests.refiner.lattices.scenes import BOND, SHAPE, TURN, VOXEL, crystal, farthest, noisy, true_nodes
 
 NOISE_ALONE = 9.0
 """No lattice of noise reaches this score."""

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pann.core.tilt_series import TiltSeries
-from pann.refiner.cell_average import cell_average, seen_nodes
-from pann.refiner.coherence import lattices_in
-from pann.refiner.gradient import CountsGradient
-from pann.refiner.orientation import Lattice, find_lattices
-from pann.refiner.sites import sites_of
-from pann.refiner.spectrum import Spectrum
-from pann.refiner.waves import Places, sum_of_waves
+from pann.refiner.lattices.cell_average import cell_average, seen_nodes
+from pann.refiner.lattices.coherence import lattices_in
+from pann.refiner.lattices.gradient import CountsGradient
+from pann.refiner.lattices.orientation import Lattice, find_lattices
+from pann.refiner.lattices.sites import sites_of
+from pann.refiner.lattices.spectrum import Spectrum
+from pann.refiner.lattices.waves import Places, sum_of_waves
 
 UNSURE, SURE = 6.0, 12.0
 """Scores of a lattice below which its cell is not shown, and above which it is shown fully."""
@@ -36,8 +36,8 @@ class Crystals:
     ----------
     lattices : best first; their nodes lie within the spectrum.
     cells : for each, amplitudes (n,) of the waves at its nodes whose sum is its mean cell, see
-        `pann.refiner.cell_average`.
-    sites : for each, those of the waves whose sum shows its atoms, see `pann.refiner.sites`.
+        `pann.refiner.lattices.cell_average`.
+    sites : for each, those of the waves whose sum shows its atoms, see `pann.refiner.lattices.sites`.
     centre : (3,) about which the phases are [Å].
     detail : (nx, ny, nz) see `CountsGradient.detail`; times `DETAIL_GAIN`.
     voxel_size : [Å].

@@ -4,12 +4,12 @@ import torch
 
 from pann.core import Volume
 from pann.refiner.acquisition import N_ACQUISITION
-from pann.refiner.lattice import RISE, excess, risen
-from pann.refiner.lattice_net import LatticeFilter, to_space, to_spectrum
-from pann.refiner.lattice_task import LatticeTask, signal_of, unexplained
-from pann.refiner.orientation import find_lattices
-from pann.refiner.spectrum import OVERLAP, Spectrum, power
-from tests.refiner.crystals import VOXEL, crystal, noisy
+from pann.refiner.lattices.bragg import RISE, excess, risen
+from pann.refiner.lattices.filter import LatticeFilter, to_space, to_spectrum
+from pann.refiner.lattices.orientation import find_lattices
+from pann.refiner.lattices.spectrum import OVERLAP, Spectrum, power
+from pann.refiner.lattices.task import LatticeTask, signal_of, unexplained
+from tests.refiner.lattices.scenes import VOXEL, crystal, noisy
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pann.refiner.bravais import KINDS, orientations, reciprocal_nodes
-from pann.refiner.lattice import risen
-from pann.refiner.spectrum import (
+from pann.refiner.lattices.bragg import risen
+from pann.refiner.lattices.bravais import KINDS, orientations, reciprocal_nodes
+from pann.refiner.lattices.spectrum import (
     COARSEST,
     FINEST,
     OVERLAP,

@@ -5,12 +5,12 @@ from scipy.spatial.transform import Rotation
 
 from pann.core import TiltSeries
 from pann.core.random import generator
-from pann.refiner.coherence import lattices_in
-from pann.refiner.gradient import CountsGradient
-from pann.refiner.orientation import GRAINS, Lattice, find_lattices
-from pann.refiner.spectrum import Spectrum
+from pann.refiner.lattices.coherence import lattices_in
+from pann.refiner.lattices.gradient import CountsGradient
+from pann.refiner.lattices.orientation import GRAINS, Lattice, find_lattices
+from pann.refiner.lattices.spectrum import Spectrum
 from pann.tomography import reconstruct
-from tests.refiner.crystals import SHAPE, TURN, VOXEL, counted, crystal, farthest, true_nodes
+from tests.refiner.lattices.scenes import SHAPE, TURN, VOXEL, counted, crystal, farthest, true_nodes
 
 NOISE_ALONE = 9.0
 """No lattice of noise or of a glass reaches this score."""

@@ -4,11 +4,11 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from pann.core.random import generator
-from pann.refiner.bravais import reciprocal_nodes
-from pann.refiner.cell_average import seen_nodes
-from pann.refiner.gradient import CountsGradient
-from pann.refiner.sites import Sites, basis_of, sites_of
-from tests.refiner.crystals import BOND, TURN, VOXEL, counted, crystal
+from pann.refiner.lattices.bravais import reciprocal_nodes
+from pann.refiner.lattices.cell_average import seen_nodes
+from pann.refiner.lattices.gradient import CountsGradient
+from pann.refiner.lattices.sites import Sites, basis_of, sites_of
+from tests.refiner.lattices.scenes import BOND, TURN, VOXEL, counted, crystal
 
 CELL = BOND * 2**0.5
 HOLE = TURN.apply(np.array([CELL / 2, 0, 0]))

@@ -5,7 +5,7 @@ faint ends of a particle get the sites of the rest. In Fourier space the average
 reciprocal lattice alone, each with its exact amplitude and phase (averaging over unit cells, as in the electron
 crystallography of two-dimensional crystals: Henderson and Unwin, Nature 257, 28 (1975)). A filter of the components of
 a volume passes those next to a node as well, and with them noise that bends the lattice where the crystal is faint.
-The amplitudes are those that the counts want, see `pann.refiner.gradient`.
+The amplitudes are those that the counts want, see `pann.refiner.lattices.gradient`.
 """
 
 from math import pi
@@ -13,8 +13,8 @@ from math import pi
 import torch
 from torch import Tensor
 
-from pann.refiner.gradient import CountsGradient, transfer_at
-from pann.refiner.spectrum import LEAST_POWER, power
+from pann.refiner.lattices.gradient import CountsGradient, transfer_at
+from pann.refiner.lattices.spectrum import LEAST_POWER, power
 
 USUAL_SIGNAL = 4.0
 """Power of a node, over that of noise, above which its size hardly counts any more in the fit."""

@@ -3,15 +3,15 @@
 At low dose a single atom hardly stands out of noise, while a Bragg reflection adds up all atoms of the
 crystal. Filtering Fourier space by what rises above its surroundings (Bragg filtering, as in high-resolution images:
 Hÿtch, Snoeck and Kilaas, Ultramicroscopy 74, 131 (1998)) therefore says where the lattice wants atoms. Several grains
-or phases pass side by side, each where it is; of a glass hardly anything passes. `pann.refiner.lattice_net` has learnt
-to do better.
+or phases pass side by side, each where it is; of a glass hardly anything passes. `pann.refiner.lattices.filter` has
+learnt to do better.
 """
 
 from collections.abc import Callable
 
 from torch import Tensor
 
-from pann.refiner.spectrum import LEAST_POWER, OVERLAP, Spectrum, local_mean, overlapped, power, shell_medians
+from pann.refiner.lattices.spectrum import LEAST_POWER, OVERLAP, Spectrum, local_mean, overlapped, power, shell_medians
 
 RISE = 2.5
 """Power, over the median of its shell, above which a component passes; soft: its excess over that does."""

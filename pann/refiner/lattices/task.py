@@ -11,12 +11,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pann.core.random import generator
-from pann.refiner.crystals import Crystals
 from pann.refiner.example import Prepared
-from pann.refiner.lattice import RISE, excess, risen
-from pann.refiner.lattice_net import LatticeFilter
-from pann.refiner.orientation import Lattice
-from pann.refiner.spectrum import Spectrum, power, slope_of
+from pann.refiner.lattices.bragg import RISE, excess, risen
+from pann.refiner.lattices.crystals import Crystals
+from pann.refiner.lattices.filter import LatticeFilter
+from pann.refiner.lattices.orientation import Lattice
+from pann.refiner.lattices.spectrum import Spectrum, power, slope_of
 from pann.refiner.target import gaussian_atoms
 
 WORST = 3.0

@@ -6,13 +6,13 @@ from scipy.spatial.transform import Rotation
 
 from pann.core import TiltSeries
 from pann.core.geometry import position_to_index
-from pann.refiner.cell_average import cell_average, fitted_nodes, seen_nodes
-from pann.refiner.coherence import lattices_in
-from pann.refiner.crystals import SURE, Crystals
-from pann.refiner.gradient import ATOM, CountsGradient
-from pann.refiner.orientation import Lattice
+from pann.refiner.lattices.cell_average import cell_average, fitted_nodes, seen_nodes
+from pann.refiner.lattices.coherence import lattices_in
+from pann.refiner.lattices.crystals import SURE, Crystals
+from pann.refiner.lattices.gradient import ATOM, CountsGradient
+from pann.refiner.lattices.orientation import Lattice
 from pann.tomography import reconstruct
-from tests.refiner.crystals import BOND, SHAPE, TURN, VOXEL, counted, crystal
+from tests.refiner.lattices.scenes import BOND, SHAPE, TURN, VOXEL, counted, crystal
 
 CELL = BOND * 2**0.5
 INTERSTITIAL = TURN.apply(np.array([CELL / 2, 0, 0]))

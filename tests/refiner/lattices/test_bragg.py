@@ -4,8 +4,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from pann.core.geometry import position_to_index
-from pann.refiner.lattice import bragg_filtered
-from tests.refiner.crystals import SHAPE, VOXEL, crystal, noisy
+from pann.refiner.lattices.bragg import bragg_filtered
+from tests.refiner.lattices.scenes import SHAPE, VOXEL, crystal, noisy
 
 
 def periodic(volume):

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from pann.core.random import generator
-from pann.refiner.spectrum import Spectrum, local_mean, overlapped, power, shell_medians
-from tests.refiner.crystals import VOXEL
+from pann.refiner.lattices.spectrum import Spectrum, local_mean, overlapped, power, shell_medians
+from tests.refiner.lattices.scenes import VOXEL
 
 SIZE = (40, 36, 30)
 

@@ -4,10 +4,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from pann.core import TiltSeries
-from pann.refiner.gradient import SMOOTH, CountsGradient, Planes
-from pann.refiner.spectrum import power
+from pann.refiner.lattices.gradient import SMOOTH, CountsGradient, Planes
+from pann.refiner.lattices.spectrum import power
 from pann.tomography import make_projector
-from tests.refiner.crystals import SHAPE, VOXEL, counted, crystal
+from tests.refiner.lattices.scenes import SHAPE, VOXEL, counted, crystal
 
 
 def images_of(density, angles):

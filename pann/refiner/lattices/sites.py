@@ -4,7 +4,7 @@ A mean cell blurs each atom by what the images do not know: the missing wedge dr
 heavy one hide a light one. So its atoms are found one after the other, each where the counts want most after what those
 before it explain is taken away (CLEAN: Högbom, Astron. Astrophys. Suppl. 15, 417 (1974)), all of them fitted together
 each time. With B the components of the gradient of the likelihood at the nodes k, f their Fisher information
-(`pann.refiner.gradient`), c an amplitude and p the transfer of an atom,
+(`pann.refiner.lattices.gradient`), c an amplitude and p the transfer of an atom,
 
     B(k) = Σ c p(k) f(k) exp(−2πi k d) + noise of variance f,
 
@@ -18,10 +18,10 @@ from math import ceil, pi
 import torch
 from torch import Tensor
 
-from pann.refiner.back_projection import wave
-from pann.refiner.gradient import CountsGradient
-from pann.refiner.spectrum import LEAST_POWER
-from pann.refiner.waves import Places, sum_of_waves
+from pann.refiner.lattices.back_projection import wave
+from pann.refiner.lattices.gradient import CountsGradient
+from pann.refiner.lattices.spectrum import LEAST_POWER
+from pann.refiner.lattices.waves import Places, sum_of_waves
 
 WIDTHS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 """Of atoms that are tried [Å]."""

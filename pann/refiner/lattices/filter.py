@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import relu, silu
 
 from pann.refiner.acquisition import N_ACQUISITION
-from pann.refiner.lattice import RISE, excess, risen
-from pann.refiner.orientation import Lattice, spots
-from pann.refiner.spectrum import OVERLAP, Spectrum, local_mean, overlapped, power, shell_medians
+from pann.refiner.lattices.bragg import RISE, excess, risen
+from pann.refiner.lattices.orientation import Lattice, spots
+from pann.refiner.lattices.spectrum import OVERLAP, Spectrum, local_mean, overlapped, power, shell_medians
 
 N_LOCAL = 6
 """Features of a component by itself: see `LatticeFilter._local`."""

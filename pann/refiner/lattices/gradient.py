@@ -24,12 +24,12 @@ from pann.core.geometry import rotation_matrices
 from pann.core.random import generator
 from pann.core.tilt_series import TiltSeries
 from pann.core.volume import Volume
-from pann.refiner.back_projection import Box, along, back_projected, wave
 from pann.refiner.canonical import resampled
+from pann.refiner.lattices.back_projection import Box, along, back_projected, wave
+from pann.refiner.lattices.orientation import both_halves, component_at
+from pann.refiner.lattices.spectrum import LEAST_POWER, OVERLAP, Spectrum, binomial_mean, overlapped, power, slope_of
+from pann.refiner.lattices.waves import Places, components_at, gradients_at
 from pann.refiner.light import HALO, Light
-from pann.refiner.orientation import both_halves, component_at
-from pann.refiner.spectrum import LEAST_POWER, OVERLAP, Spectrum, binomial_mean, overlapped, power, slope_of
-from pann.refiner.waves import Places, components_at, gradients_at
 from pann.tomography import make_projector
 
 SMOOTH = 1.6

@@ -16,7 +16,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from pann.core.geometry import rotation_matrices
-from pann.refiner.spectrum import FINEST, padded_length
+from pann.refiner.lattices.spectrum import FINEST, padded_length
 
 FINER = 1.5
 """Points of the grid of Fourier space along an axis, per component of a spectrum, and of images per pixel."""

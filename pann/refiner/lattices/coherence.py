@@ -1,8 +1,8 @@
 """Which lattices lie in the counts: a search by the phases of reflections.
 
 Were there an atom at every site of a lattice, displaced by d from the centre, the components of the gradient at its
-nodes would be a p f exp(−2πi k d), with p what the images leave of an atom (`pann.refiner.gradient`). How much more
-likely that makes the counts than no detail at all, at the best a and d, is z² / 2 with
+nodes would be a p f exp(−2πi k d), with p what the images leave of an atom (`pann.refiner.lattices.gradient`). How much
+more likely that makes the counts than no detail at all, at the best a and d, is z² / 2 with
 
     z = max_d Re Σ p B exp(2πi k d) / √(½ Σ p² f),
 
@@ -16,10 +16,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pann.refiner.back_projection import wave
-from pann.refiner.cell_average import fitted_nodes, seen_nodes
-from pann.refiner.gradient import CountsGradient, transfer_at
-from pann.refiner.orientation import GRAINS, SEARCH, Lattice, both_halves, changed, component_at, spots, templates_on
+from pann.refiner.lattices.back_projection import wave
+from pann.refiner.lattices.cell_average import fitted_nodes, seen_nodes
+from pann.refiner.lattices.gradient import CountsGradient, transfer_at
+from pann.refiner.lattices.orientation import (
+    GRAINS,
+    SEARCH,
+    Lattice,
+    both_halves,
+    changed,
+    component_at,
+    spots,
+    templates_on,
+)
 
 CAPPED = 10.0
 """Rise above which a component counts no more in the first search, so that one alone makes no lattice."""

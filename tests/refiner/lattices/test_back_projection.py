@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from pann.core.geometry import project_positions, rotation_matrices
-from pann.refiner.back_projection import Box, back_projected
-from pann.refiner.spectrum import Spectrum
+from pann.refiner.lattices.back_projection import Box, back_projected
+from pann.refiner.lattices.spectrum import Spectrum
 from pann.refiner.target import gaussian_atoms
 
 SIZE, VOXEL, PIXEL = (30, 40, 35), 0.4, 0.53

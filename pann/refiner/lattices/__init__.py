@@ -1,0 +1,1 @@
+"""What is periodic in a particle: which lattices, how they are turned, what their cells hold."""
