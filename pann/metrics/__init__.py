@@ -4,7 +4,7 @@ from pann.metrics.by_place import score_by_place
 from pann.metrics.fourier_shell import fourier_shell_correlation, resolution
 from pann.metrics.frames import transform_axes
 from pann.metrics.images import r_factor, r_factor_per_tilt
-from pann.metrics.matching import match, registration_shift
+from pann.metrics.matching import distances_to_found, match, registration_shift
 from pann.metrics.running import ElementCalibrationError, PositionRMSD, Precision, Recovery
 from pann.metrics.scores import score
 from pann.metrics.surface import surface_atoms
@@ -14,6 +14,7 @@ __all__ = [
     "PositionRMSD",
     "Precision",
     "Recovery",
+    "distances_to_found",
     "fourier_shell_correlation",
     "match",
     "r_factor",

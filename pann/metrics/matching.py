@@ -42,6 +42,19 @@ def match(found: ArrayLike, true: ArrayLike, radius: float) -> NDArray[np.int64]
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
+def distances_to_found(found: ArrayLike, true: ArrayLike, radius: float, centre: bool = True) -> NDArray[np.float64]:
+    """Distance (m,) [Å] of each atom of `true` (m, 3) from the one of `found` (n, 3) matched to it; NaN where missed.
+
+    After the shift of `registration_shift`, which see for `centre`.
+    """
+    points, target = np.asarray(found, np.float64).reshape(-1, 3), np.asarray(true, np.float64)
+    points = points + registration_shift(points, target, radius, centre)
+    pairs = match(points, target, radius)
+    distances = np.full(len(target), np.nan)
+    distances[pairs[:, 1]] = np.linalg.norm(points[pairs[:, 0]] - target[pairs[:, 1]], axis=1)
+    return distances
+
+
 def registration_shift(found: ArrayLike, true: ArrayLike, radius: float, centre: bool = True) -> NDArray[np.float64]:
     """Shift (3,) [Å] to add to `found` (n, 3) so that it lies on `true` (m, 3); no rotation, no scale.
 

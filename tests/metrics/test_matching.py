@@ -11,13 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pann.core import AtomicModel, InputError
-from pann.metrics import match, registration_shift, score
+from pann.metrics import distances_to_found, match, registration_shift, score
 
 
 def particle(n: int, seed: int, spacing: float = 2.5) -> np.ndarray:
     """Jittered cubic lattice (n³, 3) [Å]: no two atoms closer than about a bond."""
     grid = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), -1).reshape(-1, 3) * spacing
     return grid + np.random.default_rng(seed).uniform(-0.3, 0.3, size=grid.shape)
+
+
+def test_each_true_atom_has_the_distance_of_what_was_found_of_it() -> None:
+    true = particle(3, seed=2)
+    moved = np.random.default_rng(5).normal(0, 0.1, true.shape)
+    moved -= moved.mean(axis=0)  # nothing to register
+    kept = np.arange(1, len(true))[::-1]
+    distances = distances_to_found((true + moved - moved[kept].mean(axis=0))[kept], true, 1.0, centre=False)
+    assert math.isnan(distances[0])
+    np.testing.assert_allclose(distances[1:], np.linalg.norm(moved - moved[kept].mean(axis=0), axis=1)[1:], atol=1e-3)
+    assert np.isnan(distances_to_found(np.zeros((0, 3)), true, 1.0)).all()
 
 
 def test_the_closest_two_atoms_are_a_pair() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from pann.core import AtomicModel, ConfigError, InputError
 from pann.core.progress import progress_bar
-from pann.metrics import score_by_place
+from pann.core.units import PICOMETRES_PER_ANGSTROM
+from pann.metrics import distances_to_found, score_by_place
 from pann.pipeline.chain import held_options, run_chain
 from pann.pipeline.clock import Clock
 from pann.pipeline.evaluation.arms import Arm
@@ -31,7 +32,7 @@ KEY = ("series", "every", "limit_deg", "dose", "seed", "arm", "settings", "stage
 COLUMNS = (
     *KEY,
     *("n_tilts", *SCORE_COLUMNS, "bound_pm", "bound_x_pm", "bound_y_pm", "bound_z_pm"),
-    *("images_choose", "seconds", "note"),
+    *("images_choose", "seconds", "note", "errors_pm"),
 )
 
 
@@ -143,7 +144,14 @@ def row_of(case: Case, found: Found, radius: float) -> dict[str, Any]:
         "images_choose": found.images_choose,
         "seconds": found.seconds,
         "note": " ".join(found.note.split()),
+        "errors_pm": _errors_pm(case, found, radius),
     }
+
+
+def _errors_pm(case: Case, found: Found, radius: float) -> str:
+    """Of each true atom the error [whole pm] of the one that was found, and - where it was missed."""
+    distances = distances_to_found(found.model.positions, case.target.truth.positions, radius, centre=False)
+    return " ".join("-" if math.isnan(one) else f"{PICOMETRES_PER_ANGSTROM * one:.0f}" for one in distances)
 
 
 def _seconds(clock: Clock) -> float:

@@ -27,7 +27,7 @@ HEAD = (
     "variance (inner, surface)",
     "images refuse",
 )
-RATIOS = ("wrong, ratio", "inner", "surface", "RMSD, ratio")
+RATIOS = ("wrong, ratio", "inner", "surface", "RMSD, ratio", "of common atoms")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,8 @@ LEGEND = (
     "no chain finds: where many are missed the RMSD may lie below it. z / x: rms error along the beam over that across "
     "it. Variance: mean square error along an axis in units of the atom's error bar, 1 where error bars are true. "
     "Images refuse: cases in which `refiner.choose=likelihood` would have kept the first volume. Ratios are to the "
-    "network-free chain on the same counts: below 1 the refiner is better."
+    "network-free chain on the same counts: below 1 the refiner is better. Of common atoms: the ratio of the RMSDs of "
+    "those true atoms that both found; each chain's own RMSD is that of other atoms, and the more it finds, the harder."
 )
 
 
@@ -127,13 +128,13 @@ def _table(rows: Sequence[Row], column: str, title: str, arms: Sequence[tuple[st
     lines = []
     values = {row[column] for row in rows}
     for value in sorted(values, key=float) if column == "dose" else sorted(values):
-        pooled = {
-            name: Pooled.of([row for row in rows if row[column] == value and row["arm"] == name]) for name, _ in arms
-        }
+        mine = {name: [row for row in rows if row[column] == value and row["arm"] == name] for name, _ in arms}
+        pooled = {name: Pooled.of(mine[name]) for name, _ in arms}
         for name, _ in arms:
             extra: Sequence[str] = ["-"] * len(ratios)
             if ratios and name != NETWORK_FREE:
-                extra = _ratios(pooled[name], pooled[NETWORK_FREE])
+                common = common_rmsd_ratio(mine[name], mine[NETWORK_FREE])
+                extra = [*_ratios(pooled[name], pooled[NETWORK_FREE]), "-" if math.isnan(common) else f"{common:.2f}"]
             lines.append((value, name, *_cells(pooled[name]), *extra))
     return markdown_table((title, *HEAD, *ratios), lines)
 
@@ -152,6 +153,23 @@ def _cells(pooled: Pooled) -> list[str]:
 def _ratios(pooled: Pooled, reference: Pooled) -> list[str]:
     values = [_ratio(mine, theirs) for mine, theirs in zip(pooled.wrong, reference.wrong, strict=True)]
     return [f"{value:.2f}" for value in (*values, _ratio(pooled.rmsd_pm, reference.rmsd_pm))]
+
+
+def common_rmsd_ratio(rows: Sequence[Row], reference: Sequence[Row]) -> float:
+    """RMSD of `rows` over that of `reference`, both of the true atoms that both found; NaN where there are none.
+
+    Rows of before that know no errors of single atoms count nothing.
+    """
+    others = {tuple(row[name] for name in CASE): row["errors_pm"] for row in reference}
+    squares = [0.0, 0.0]
+    for row in rows:
+        for one, other in zip(
+            row["errors_pm"].split(), others[tuple(row[name] for name in CASE)].split(), strict=False
+        ):
+            if "-" not in (one, other):
+                squares[0] += float(one) ** 2
+                squares[1] += float(other) ** 2
+    return math.sqrt(_ratio(*squares))
 
 
 def _rms(rows: Sequence[Row], name: str, weight: str) -> float:

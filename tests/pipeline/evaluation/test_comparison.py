@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pann.core import ConfigError, InputError
@@ -31,6 +32,8 @@ def test_both_stages_of_both_arms_and_nothing_twice(
     assert not bright["images_choose"]
     assert rows["untrained", "trace"]["images_choose"] in ("raw", "refined")
     assert all(int(row["n_true"]) == 27 for row in file.rows)
+    errors = np.array(bright["errors_pm"].split(), float)
+    assert np.sqrt((errors**2).mean()) == pytest.approx(float(bright["rmsd_pm"]), abs=0.5)
     monkeypatch.setattr(f"{MODULE}.run_chain", refuse)
     again = RowFile(file.path, COLUMNS, KEY)
     compare([case], arms, again, progress=False)

@@ -53,12 +53,14 @@ def test_without_error_bars_there_is_no_variance() -> None:
 def test_ratios_are_to_the_network_free_arm_on_the_same_cases() -> None:
     better = row("net", missed=5, false=10, inner_missed=1, surface_missed=4, rmsd_pm=15.0)
     better["images_choose"] = "raw"
+    better["errors_pm"] = "10 20 - 60"
     alone = row(NETWORK_FREE, dose=200)
-    text = comparison_tables([row(NETWORK_FREE), better, alone], [(NETWORK_FREE, "s"), ("net", "s")])
+    free = row(NETWORK_FREE) | {"errors_pm": "30 40 10 -"}
+    text = comparison_tables([free, better, alone], [(NETWORK_FREE, "s"), ("net", "s")])
     lines = [line for line in text.splitlines() if line.startswith("| 50 ")]
     assert len(lines) == 2
-    assert lines[0].endswith("| - | - | - | - | - |")
-    assert lines[1].endswith("| 1 | 0.50 | 0.50 | 0.50 | 0.50 |")
+    assert lines[0].endswith("| - | - | - | - | - | - |")
+    assert lines[1].endswith("| 1 | 0.50 | 0.50 | 0.50 | 0.50 | 0.45 |")  # √(10² + 20²) / √(30² + 40²)
     assert "| 200 " not in text
     assert "likelihood fit\n" not in text
 
