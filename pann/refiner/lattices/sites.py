@@ -8,7 +8,8 @@ each time. With B the components of the gradient of the likelihood at the nodes 
 
     B(k) = Σ c p(k) f(k) exp(−2πi k d) + noise of variance f,
 
-and c is known to (2 Σ p² f)^−½.
+and c is known to (2 Σ p² f)^−½. That is so as far as f is known: where the fit is worse than noise allows, its errors
+count as noise, as if they were as large at every node.
 """
 
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ WIDTHS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 """Of atoms that are tried [Å]."""
 STEP = 0.25
 """Between displacements that are looked at [Å]."""
-LEAST_Z = 5.5
-"""Standard deviations of noise that an atom must have."""
+LEAST_Z = 6.0
+"""Standard deviations of noise, and of the errors of the fit, that an atom must have."""
 LEAST_SHARE = 0.03
 """Amplitude of the lightest atom, as a share of that of the heaviest: what is less may be a ghost of it."""
 NEAREST = 1.7
@@ -55,7 +56,7 @@ class Sites:
     Attributes
     ----------
     displacements : (n, 3) from the centroid of the particle [Å].
-    z : (n,) amplitudes in standard deviations of their noise.
+    z : (n,) amplitudes in standard deviations of their noise and of the errors of the fit.
     """
 
     displacements: Tensor
@@ -93,11 +94,12 @@ def sites_of(gradient: CountsGradient, nodes: Tensor) -> Sites:
         more = torch.cat([best.displacements, places[highest][None]])
         widths = (width,) if len(best.z) else WIDTHS
         fits = [_fitted(components, information, nodes, more, one) for one in widths]
-        displacements, amplitudes, _, width = min(fits, key=lambda fit: fit[2])
-        if amplitudes.min() < LEAST_SHARE * amplitudes.max():
-            break
+        displacements, amplitudes, misfit, width = min(fits, key=lambda fit: fit[2])
         transfer = _transfer(nodes, width)
-        best = Sites(displacements, amplitudes * 2 * _size(transfer, information))
+        z = amplitudes * 2 * _size(transfer, information) / max(misfit, 1.0) ** 0.5
+        if amplitudes.min() < LEAST_SHARE * amplitudes.max() or z.min() < LEAST_Z:
+            break
+        best = Sites(displacements, z)
         left = components - transfer * information * (_phases(nodes, displacements) @ amplitudes.to(torch.complex64))
     return best
 
@@ -129,7 +131,10 @@ def _nearest(places: Tensor, known: Tensor, basis: Tensor) -> Tensor:
 def _fitted(
     components: Tensor, information: Tensor, nodes: Tensor, displacements: Tensor, width: float
 ) -> tuple[Tensor, Tensor, float, float]:
-    """Least squares of atoms of `width`: displacements, amplitudes, χ², `width`. Gauss and Newton's steps."""
+    """Least squares of atoms of `width`: displacements, amplitudes, χ² per degree of freedom, `width`.
+
+    By steps of Gauss and Newton.
+    """
     transfer, deviation = _transfer(nodes, width), information.sqrt()
     seen = _real(components / deviation)
 
@@ -147,7 +152,8 @@ def _fitted(
         step = torch.linalg.solve(curvature, model.T @ rest)[len(displacements) :].view(3, -1).T
         displacements = displacements + step * (LONGEST_STEP / step.norm(dim=1, keepdim=True).clamp(min=LONGEST_STEP))
     _, amplitudes, rest = waves_of(displacements)
-    return displacements, amplitudes, float((rest**2).sum()), width
+    freedom = max(len(rest) - displacements.numel() - len(displacements), 1)
+    return displacements, amplitudes, 2 * float((rest**2).sum()) / freedom, width
 
 
 def _cube(nodes: Tensor) -> Places:
