@@ -86,11 +86,12 @@ def sites_of(gradient: CountsGradient, nodes: Tensor) -> Sites:
     for _ in range(MOST if basis is not None else 1):
         transfer = _transfer(nodes, width)
         heights = sum_of_waves(transfer * left, cube, nodes).flatten() / _size(transfer, information)
+        candidates = (heights > LEAST_Z).nonzero().flatten()
         if basis is not None:
-            heights[_nearest(places, best.displacements, basis) < NEAREST] = 0
-        highest = int(heights.argmax())
-        if heights[highest] < LEAST_Z:
+            candidates = candidates[_nearest(places[candidates], best.displacements, basis) > NEAREST]
+        if len(candidates) == 0:
             break
+        highest = candidates[heights[candidates].argmax()]
         more = torch.cat([best.displacements, places[highest][None]])
         widths = (width,) if len(best.z) else WIDTHS
         fits = [_fitted(components, information, nodes, more, one) for one in widths]
