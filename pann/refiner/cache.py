@@ -114,16 +114,19 @@ def as_small_integers(images: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 
 def write_example(path: Path, example: Example) -> None:
-    """Write `example` as a compressed .npz, its crystals beside it; never leaves half a file."""
+    """Write `example`, without its crystals, as a compressed .npz; never leaves half a file."""
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **{name: value for name, value in vars(example).items() if name != "crystals"})
-    if example.crystals is not None:
-        with atomic_path(crystals_path(path)) as temporary:
-            np.savez_compressed(temporary, **example.crystals.arrays())  # type: ignore[arg-type]
+
+
+def write_crystals(path: Path, crystals: Crystals) -> None:
+    """Write `crystals` beside their sample at `path`, likewise."""
+    with atomic_path(crystals_path(path)) as temporary:
+        np.savez_compressed(temporary, **crystals.arrays())  # type: ignore[arg-type]
 
 
 def read_example(path: Path) -> Example:
-    """Read what `write_example` wrote."""
+    """Read what `write_example` wrote, and the crystals if they lie beside it."""
     with np.load(path) as file:
         example = Example(**{key: file[key] if file[key].ndim else file[key].item() for key in file.files})
     if crystals_path(path).is_file():
@@ -207,9 +210,10 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _make(plan: Mapping[str, Any], seed: int, index: int, path: Path, crystals: bool) -> Path:
-    example = read_example(path) if path.is_file() else make_example(plan, seed, index)
-    if crystals and example.crystals is None:
+    if not path.is_file():
+        write_example(path, make_example(plan, seed, index))
+    if not _is_there(path, crystals):
+        example = read_example(path)
         values = torch.from_numpy(example.values.astype(np.float32))
-        example.crystals = Crystals.of(values, example.voxel_size, example.series)
-    write_example(path, example)
+        write_crystals(path, Crystals.of(values, example.voxel_size, example.series))
     return path

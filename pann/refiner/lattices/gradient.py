@@ -225,9 +225,9 @@ class CountsGradient:
         return both_halves(values)[component_at(self.spectrum, nodes.movedim(-1, 0))]
 
 
-def transfer_at(radius: Tensor) -> Tensor:
-    """What is left in images of waves of |k| = `radius` [1/Å] between atoms of width `ATOM`."""
-    return torch.exp(-2 * (pi * ATOM * radius) ** 2)
+def transfer_at(radius: Tensor, width: float = ATOM) -> Tensor:
+    """What is left in images of waves of |k| = `radius` [1/Å] between atoms of `width` [Å]."""
+    return torch.exp(-2 * (pi * width * radius) ** 2)
 
 
 def _smoothed(powers: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pann.refiner.lattices.back_projection import wave
-from pann.refiner.lattices.gradient import CountsGradient
+from pann.refiner.lattices.gradient import CountsGradient, transfer_at
 from pann.refiner.lattices.spectrum import LEAST_POWER
 from pann.refiner.lattices.waves import Places, sum_of_waves
 
@@ -64,13 +64,13 @@ class Sites:
 
     def amplitudes(self, nodes: Tensor) -> Tensor:
         """Of the waves at `nodes` (n, 3) whose sum has a peak of height √z at every atom; (n,)."""
-        transfer = _transfer(nodes, WIDTH)
+        transfer = transfer_at(nodes.norm(dim=-1), WIDTH)
         heights = self.z.clamp(min=0).sqrt().to(torch.complex64)
         return transfer / transfer.sum().clamp(min=LEAST_POWER) * (_phases(nodes, self.displacements) @ heights)
 
 
 def sites_of(gradient: CountsGradient, nodes: Tensor) -> Sites:
-    """The atoms that repeat with the lattice of `nodes` (n, 3) [1/Å], all within the spectrum, strongest first.
+    """The atoms that repeat with the lattice of `nodes` (n, 3) [1/Å], all within the spectrum, as they are found.
 
     Of twins, whose nodes have no common basis, the one that all grains share.
     """
@@ -84,7 +84,7 @@ def sites_of(gradient: CountsGradient, nodes: Tensor) -> Sites:
     places = torch.stack(torch.meshgrid(*cube.axes, indexing="ij"), dim=-1).view(-1, 3)
     best, left, width = none, components, WIDTHS[len(WIDTHS) // 2]
     for _ in range(MOST if basis is not None else 1):
-        transfer = _transfer(nodes, width)
+        transfer = transfer_at(nodes.norm(dim=-1), width)
         heights = sum_of_waves(transfer * left, cube, nodes).flatten() / _size(transfer, information)
         candidates = (heights > LEAST_Z).nonzero().flatten()
         if basis is not None:
@@ -96,7 +96,7 @@ def sites_of(gradient: CountsGradient, nodes: Tensor) -> Sites:
         widths = (width,) if len(best.z) else WIDTHS
         fits = [_fitted(components, information, nodes, more, one) for one in widths]
         displacements, amplitudes, misfit, width = min(fits, key=lambda fit: fit[2])
-        transfer = _transfer(nodes, width)
+        transfer = transfer_at(nodes.norm(dim=-1), width)
         z = amplitudes * 2 * _size(transfer, information) / max(misfit, 1.0) ** 0.5
         if amplitudes.min() < LEAST_SHARE * amplitudes.max() or z.min() < LEAST_Z:
             break
@@ -136,7 +136,7 @@ def _fitted(
 
     By steps of Gauss and Newton.
     """
-    transfer, deviation = _transfer(nodes, width), information.sqrt()
+    transfer, deviation = transfer_at(nodes.norm(dim=-1), width), information.sqrt()
     seen = _real(components / deviation)
 
     def waves_of(displacements: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -168,11 +168,6 @@ def _cube(nodes: Tensor) -> Places:
 def _size(transfer: Tensor, information: Tensor) -> Tensor:
     """Standard deviation of the real sum of the waves of noise, seen by an atom."""
     return ((transfer**2 * information).sum() / 2).sqrt().clamp(min=LEAST_POWER)
-
-
-def _transfer(nodes: Tensor, width: float) -> Tensor:
-    """Of an atom of `width` [Å] at `nodes` (n, 3), (n,)."""
-    return torch.exp(-2 * (pi * width) ** 2 * (nodes**2).sum(-1))
 
 
 def _phases(nodes: Tensor, displacements: Tensor) -> Tensor:
