@@ -13,7 +13,7 @@ from math import pi
 import torch
 from torch import Tensor
 
-from pann.refiner.lattices.gradient import CountsGradient, transfer_at
+from pann.refiner.lattices.gradient import CountsGradient, likeliest, transfer_at
 from pann.refiner.lattices.spectrum import LEAST_POWER, power
 
 USUAL_SIGNAL = 4.0
@@ -28,12 +28,8 @@ def cell_average(gradient: CountsGradient, nodes: Tensor) -> Tensor:
 
     Their sum has a standard deviation of one.
     """
-    components = gradient.components_at(nodes)
     information, _ = gradient.information_at(nodes)
-    transfer = transfer_at(nodes.norm(dim=-1)) ** 2
-    excess = (power(components) - information).sum() / (transfer * information**2).sum().clamp(min=LEAST_POWER)
-    prior = transfer * excess.clamp(min=0)
-    amplitudes = components * prior / (1 + prior * information)  # Wiener's: noise of variance 1 / f
+    amplitudes, _ = likeliest(gradient.components_at(nodes), information, transfer_at(nodes.norm(dim=-1)))
     return amplitudes / (power(amplitudes).sum() / 2).sqrt().clamp(min=LEAST_POWER)
 
 

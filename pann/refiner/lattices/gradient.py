@@ -173,17 +173,15 @@ class CountsGradient:
     def detail(self) -> Tensor:
         """The most likely detail of the density (nx, ny, nz), in standard deviations of what is expected there.
 
-        A Wiener filter of the gradient; as if atoms lay at random, the power of the detail is p², p the transfer of an
-        atom, times a factor that the excess over noise tells. Where the counts say little it is near zero.
+        See `likeliest`. Where the counts say little it is near zero.
         """
         spectrum, information = self.spectrum, self.information
-        components, transfer = spectrum.values * spectrum.usual, transfer_at(spectrum.radius) ** 2
-        excess = (power(components) - information).sum() / (transfer * information**2).sum().clamp(min=LEAST_POWER)
-        prior = transfer * excess.clamp(min=0) * spectrum.inside
-        likeliest = replace(spectrum, values=components * prior / (1 + prior * information), usual=spectrum.inside)
+        transfer = transfer_at(spectrum.radius) * spectrum.inside
+        amplitudes, prior = likeliest(spectrum.values * spectrum.usual, information, transfer)
+        shown = replace(spectrum, values=amplitudes, usual=spectrum.inside)
         filled = (self.envelope**2).mean().clamp(min=LEAST_POWER)  # share of the volume, where all the power is
         deviation = (2 * prior.sum() / filled).sqrt() / prod(spectrum.shape)
-        return likeliest.volume(spectrum.inside) / deviation.clamp(min=LEAST_POWER)
+        return shown.volume(spectrum.inside) / deviation.clamp(min=LEAST_POWER)
 
     @cached_property
     def about_centroid(self) -> Tensor:
@@ -228,6 +226,22 @@ class CountsGradient:
 def transfer_at(radius: Tensor, width: float = ATOM) -> Tensor:
     """What is left in images of waves of |k| = `radius` [1/Å] between atoms of `width` [Å]."""
     return torch.exp(-2 * (pi * width * radius) ** 2)
+
+
+def likeliest(components: Tensor, information: Tensor, transfer: Tensor) -> tuple[Tensor, Tensor]:
+    """Amplitudes of waves by the Wiener filter, which knows their noise, of variance 1 / f; and the power expected.
+
+    As if atoms lay at random that is p² times a factor, which the excess of power over noise tells.
+
+    Parameters
+    ----------
+    components, information : B and f of the waves.
+    transfer : p, of an atom.
+    """
+    powers = transfer**2
+    excess = (power(components) - information).sum() / (powers * information**2).sum().clamp(min=LEAST_POWER)
+    prior = powers * excess.clamp(min=0)
+    return components * prior / (1 + prior * information), prior
 
 
 def _smoothed(powers: Tensor) -> Tensor:

@@ -50,6 +50,6 @@ def test_arrays_keep_all_of_it(found):
         torch.testing.assert_close(there, here, atol=1e-5 + 1e-3 * (here is found.detail), rtol=1e-3)
 
 
-def test_the_views_do_not_depend_on_where_they_are_computed_to(found):
+def test_moved_to_a_device_they_are_the_same(found):
     for there, here in zip(found.to("cpu").views(1, 1, True), found.views(1, 1, True), strict=True):
         np.testing.assert_array_equal(there, here)
