@@ -17,7 +17,7 @@ from pann.pipeline.fitting import FittedAtoms, fit_atoms
 from pann.pipeline.options import ChainOptions
 from pann.pipeline.prepare import Stages
 from pann.pipeline.refined_atoms import RefinedAtoms, refined_atoms
-from pann.refiner import Refined
+from pann.refiner import Refined, trust_in
 from pann.tomography import Reconstruction, align, reconstruct_details
 from pann.tracing import trace
 
@@ -127,7 +127,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
             "others drift"
         )
     elif options.fit is not None:
-        held = held_options(options, model, chosen == "refined")
+        held = held_options(options, model, refined.lattice_score if refined and chosen == "refined" else None)
         fitted = fit_atoms(series, model, held, clock, _fit_surroundings(first, options))
         model = fitted.model
         notes += fitted.warnings
@@ -152,15 +152,20 @@ def _network_input(series: TiltSeries, first: Reconstruction, options: ChainOpti
     return _reconstruct(series, replace(options, reconstruction=fewer)).volume
 
 
-def held_options(options: ChainOptions, model: AtomicModel, refined: bool) -> ChainOptions:
-    """Options of the fit of the atoms `model`, which may come from the `refined` volume.
+def held_options(options: ChainOptions, model: AtomicModel, lattice_score: float | None) -> ChainOptions:
+    """Options of the fit of the atoms `model`, which may come from the refined volume.
 
     The network knows lattices, the likelihood of a single atom does not: the atoms are held where the network saw them,
     each by a share of its error bar, a prior that bright series overrule (unless `fit.position_prior` says otherwise);
-    in the error bars of the fit that prior counts as wide as it is, since the network knows the same counts. They
-    are not tested one by one (unless `refiner.existence`), which would remove most light atoms beside heavy ones.
+    without a lattice the network knows no more than the fit, and the share is larger. In the error bars of the fit that
+    prior counts as wide as it is, since the network knows the same counts. The atoms are not tested one by one (unless
+    `refiner.existence`), which would remove most light ones beside heavy ones.
+
+    Parameters
+    ----------
+    lattice_score : `Refined.lattice_score`; None for atoms of the first volume.
     """
-    if not refined or options.refiner is None or options.fit is None:
+    if lattice_score is None or options.refiner is None or options.fit is None:
         return options
     prior, existence = options.fit["position_prior"], options.existence if options.refiner["existence"] else None
     if prior is None:
@@ -168,9 +173,11 @@ def held_options(options: ChainOptions, model: AtomicModel, refined: bool) -> Ch
     doubt = options.fit["prior_doubt"]
     if prior == "network":
         sigmas = None
-        doubt = 1 / options.refiner["prior_scale"]
+        trust = trust_in(lattice_score)
+        scale = options.refiner["prior_scale"] ** trust * options.refiner["prior_scale_disordered"] ** (1 - trust)
+        doubt = 1 / scale
         if model.covariance is not None:
-            sigmas = options.refiner["prior_scale"] * np.sqrt(np.diagonal(model.covariance, axis1=1, axis2=2))
+            sigmas = scale * np.sqrt(np.diagonal(model.covariance, axis1=1, axis2=2))
         # tests add and remove atoms: one error for all of them
         prior = sigmas if sigmas is None or existence is None else np.sqrt((sigmas**2).mean(axis=0))
     return replace(options, fit=options.fit | {"position_prior": prior, "prior_doubt": doubt}, existence=existence)

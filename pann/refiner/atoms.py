@@ -31,7 +31,8 @@ def least_odds(refined: Refined, share: float) -> float:
 def trace_refined(refined: Refined, **tracing: Any) -> AtomicModel:
     """The atoms of `refined`: maxima of the presence, with intensities from the density, strongest first.
 
-    Their covariance is that of atoms of the validation samples whose peaks were as high (`pann.refiner.error_bars`).
+    Their covariance is that of atoms of the validation samples whose peaks were as high, in particles whose lattice was
+    as sure (`pann.refiner.error_bars`).
     `tracing` are options of `pann.tracing.trace`; threshold "auto" takes `refined_threshold`.
     """
     if tracing.get("threshold", "auto") == "auto":
@@ -41,7 +42,7 @@ def trace_refined(refined: Refined, **tracing: Any) -> AtomicModel:
     strength = integrated_intensities(refined.volume, atoms.positions, radius)
     bars = refined.presence.metadata.get("error_bars")
     heights = peak_heights(atoms.positions, refined.presence, tracing.get("smoothing", 0.0))
-    covariance = None if bars is None else bars.covariance(heights)
+    covariance = None if bars is None else bars.covariance(heights, refined.lattice_score)
     return atoms.replace(intensities=strength, covariance=covariance).select(np.argsort(-strength))
 
 

@@ -150,6 +150,7 @@ class RefinerNet(nn.Module):
 
     presence_threshold: Tensor
     position_errors: Tensor
+    position_errors_slope: Tensor
     existence_odds: Tensor
 
     def __init__(self, global_size: int) -> None:
@@ -157,6 +158,7 @@ class RefinerNet(nn.Module):
         self.global_size = global_size
         self.register_buffer("presence_threshold", torch.tensor(FIRST_THRESHOLD))
         self.register_buffer("position_errors", torch.tensor(UNKNOWN_ERRORS))
+        self.register_buffer("position_errors_slope", torch.tensor(0.0))
         self.register_buffer("existence_odds", FIRST_ODDS.row)
         self.lattice_filter: LatticeFilter | None = None
         self.cell_averages = self.lattice_sites = 0
@@ -180,11 +182,12 @@ class RefinerNet(nn.Module):
     @property
     def error_bars(self) -> ErrorBars:
         """How far its atoms are from the true ones."""
-        return ErrorBars.of_rows(self.position_errors)
+        return ErrorBars.of_rows(self.position_errors, self.position_errors_slope)
 
     @error_bars.setter
     def error_bars(self, value: ErrorBars) -> None:
         self.position_errors.copy_(value.rows)
+        self.position_errors_slope.fill_(value.slope)
 
     @property
     def odds(self) -> Odds:

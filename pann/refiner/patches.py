@@ -54,7 +54,15 @@ class PatchSource:
         centres = position_to_index(example.positions, example.values.shape, example.voxel_size).astype(np.float32)
         sigma = prepared.sigma / example.voxel_size
         stored = torch.from_numpy(np.stack([example.values, example.lattice])).to(device)
-        return cls(prepared, stored, centres, prepared.target_heights, sigma, look)
+        source = cls(prepared, stored, centres, prepared.target_heights, sigma, look)
+        source._keep(stored)
+        return source
+
+    def _keep(self, stored: Tensor) -> None:
+        """Store density and what is periodic in it; the example holds the same memory where it can."""
+        self.stored = stored
+        if stored.device.type == "cpu":
+            self.prepared.example.values, self.prepared.example.lattice = stored.numpy()
 
     @cached_property
     def channels(self) -> Tensor:
@@ -62,7 +70,7 @@ class PatchSource:
         if self.look is None:
             return self.stored
         channels = self.look(self.prepared, self.stored[0].float()).half()
-        self.stored = channels[:2]  # the same: kept once
+        self._keep(channels[:2])  # the same: kept once
         return channels
 
     @property

@@ -43,6 +43,11 @@ class Refined:
     presence: Volume
     confidence: Volume | None
 
+    @property
+    def lattice_score(self) -> float:
+        """Of the lattice that stands out most in the counts, `Crystals.best_score`; 0 if none was looked for."""
+        return float(self.presence.metadata.get("lattice_score", 0.0))
+
 
 class Refiner:
     """Refines reconstructions with a trained network.
@@ -139,7 +144,12 @@ class Refiner:
             voxel_size=self.voxel_size,
             metadata=volume.metadata | {"atom_height": height, "atom_sigma": self.sigma},
         )
-        facts = {"atom_threshold": self.net.threshold, "error_bars": self.net.error_bars, "odds": self.net.odds}
+        facts = {
+            "atom_threshold": self.net.threshold,
+            "error_bars": self.net.error_bars,
+            "odds": self.net.odds,
+            "lattice_score": 0.0 if crystals is None else crystals.best_score,
+        }
         variance = np.maximum(squares - density**2, 0)
         confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))
         certain = out.replace(values=confidence, metadata={}) if flips > 1 else None

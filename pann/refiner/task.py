@@ -239,7 +239,9 @@ class RefinerTask(LightningModule):
         offsets = np.full((len(traced), 3), np.nan)
         offsets[found] = traced.positions[found] - example.positions[true]
         heights = peak_heights(traced.positions, volume, self._smoothing)
-        peaks = Peaks(heights, np.isfinite(offsets[:, 0]), len(example.positions), offsets)
+        crystals = self._crystals.get(example.name)
+        score = 0.0 if crystals is None else crystals.best_score
+        peaks = Peaks(heights, np.isfinite(offsets[:, 0]), len(example.positions), offsets, score)
         if not weighed:
             return peaks
         density = peak_heights(traced.positions, volume.replace(values=answer[DENSITY]), self._smoothing)
@@ -257,7 +259,8 @@ class RefinerTask(LightningModule):
         heights, offsets = (np.concatenate([getattr(p, name) for p in peaks]) for name in ("heights", "offsets"))
         is_atom = np.concatenate([p.is_atom for p in peaks])
         found = is_atom & (heights >= self.net.threshold)
-        if (bars := ErrorBars.fit(heights[found], offsets[found])) is not None:
+        scores = np.concatenate([np.full(len(p.heights), p.lattice_score) for p in peaks])
+        if (bars := ErrorBars.fit(heights[found], scores[found], offsets[found])) is not None:
             self.net.error_bars = bars
         evidence, peers = (np.concatenate([getattr(p, name) for p in peaks]) for name in ("evidence", "peers"))
         weights = np.concatenate([np.full(len(p.heights), 1 / p.n_true) for p in peaks])  # every particle alike

@@ -32,6 +32,7 @@ class Peaks:
     is_atom : (n,) whether a true atom was matched to it.
     n_true : number of true atoms.
     offsets : (n, 3) [Å] from the true atom, NaN where there is none.
+    lattice_score : of the best lattice of the sample, see `pann.refiner.lattices.crystals`.
     evidence, peers : (n,) what the counts say of each and of others like it, see `pann.refiner.weigh` and
         `pann.refiner.odds`; None where they were not asked.
     """
@@ -40,6 +41,7 @@ class Peaks:
     is_atom: NDArray[np.bool_]
     n_true: int
     offsets: NDArray[np.float64]
+    lattice_score: float
     evidence: NDArray[np.float64] | None = None
     peers: NDArray[np.float64] | None = None
 

@@ -11,7 +11,7 @@ from pann.io import load_weights
 from pann.refiner import Refiner
 from pann.refiner.refine import STAGE, Refined
 
-_NOT_IN_VOLUMES = ("presence_threshold", "position_errors", "existence_odds")
+_NOT_IN_VOLUMES = ("presence_threshold", "position_errors", "position_errors_slope", "existence_odds")
 """Buffers of a refiner that its volumes do not depend on."""
 _FORMAT = 2
 """Raised when the files hold something else, so that old ones are made anew."""

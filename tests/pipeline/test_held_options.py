@@ -8,6 +8,7 @@ from pann.pipeline.chain import held_options
 from pann.pipeline.evaluation import Arm
 from pann.pipeline.options import ChainOptions
 from pann.pipeline.refined_atoms import loosened
+from pann.refiner.lattices.crystals import SURE, UNSURE
 
 SIGMAS = np.array([[0.06, 0.05, 0.07], [0.18, 0.17, 0.26]])
 
@@ -19,20 +20,24 @@ def refined_model() -> AtomicModel:
 def options(*words: str) -> ChainOptions:
     """Of the chain; `Arm` leaves the refiner out when it has no weights."""
     values = Arm("test", tuple(words)).options(["Pt"])
-    return replace(values, refiner={"existence": False, "position_prior": "network", "prior_scale": 0.5})
+    return replace(
+        values,
+        refiner={"existence": False, "position_prior": "network", "prior_scale": 0.5, "prior_scale_disordered": 2.0},
+    )
 
 
 def test_atoms_are_held_by_a_share_of_their_error_bars_which_the_fit_counts_whole() -> None:
-    held = held_options(options(), refined_model(), refined=True)
-    assert held.fit is not None
-    np.testing.assert_allclose(held.fit["position_prior"], 0.5 * SIGMAS)
-    np.testing.assert_allclose(held.fit["prior_doubt"] * held.fit["position_prior"], SIGMAS)
-    assert held.existence is None
+    for score, share in ((0.0, 2.0), ((UNSURE + SURE) / 2, 1.0), (SURE, 0.5), (100.0, 0.5)):
+        held = held_options(options(), refined_model(), score)
+        assert held.fit is not None
+        np.testing.assert_allclose(held.fit["position_prior"], share * SIGMAS)
+        np.testing.assert_allclose(held.fit["prior_doubt"] * held.fit["position_prior"], SIGMAS)
+        assert held.existence is None
 
 
 def test_atoms_of_the_first_volume_and_a_prior_of_the_user_stay_as_they_are() -> None:
-    assert held_options(options(), refined_model(), refined=False) == options()
-    held = held_options(options("fit.position_prior=0.1"), refined_model(), refined=True)
+    assert held_options(options(), refined_model(), None) == options()
+    held = held_options(options("fit.position_prior=0.1"), refined_model(), 100.0)
     assert held.fit is not None
     assert (held.fit["position_prior"], held.fit["prior_doubt"]) == (pytest.approx(0.1), 1)
 

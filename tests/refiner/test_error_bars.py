@@ -1,32 +1,44 @@
 import numpy as np
+import pytest
 import torch
 
 from pann.core.random import generator
-from pann.refiner.error_bars import KNOTS, ErrorBars
+from pann.refiner.error_bars import KNOTS, LEAST_SCORE, UNIT_SCORE, ErrorBars
 
 
-def test_errors_that_fall_with_the_height_are_found_along_each_axis():
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+def test_errors_that_fall_with_height_and_score_are_found_along_each_axis(slope):
     rng = generator(1, "bars")
-    heights = rng.uniform(0.4, 1.0, 6000)
-    sigmas = np.exp(-4 * (heights - 0.4))[:, None] * [0.2, 0.2, 0.4]
-    bars = ErrorBars.fit(heights, rng.normal(0, sigmas))
+    heights, scores = rng.uniform(0.4, 1.0, 6000), UNIT_SCORE * rng.choice([1, 10, 30], 6000)
+    sigmas = np.exp(-4 * (heights - 0.4))[:, None] * [0.2, 0.2, 0.4] * (scores / UNIT_SCORE)[:, None] ** -slope
+    bars = ErrorBars.fit(heights, scores, rng.normal(0, sigmas))
+    assert bars.slope == pytest.approx(slope, abs=0.01)
     asked = np.array([0.5, 0.7, 0.9])
-    expected = np.exp(-4 * (asked - 0.4))[:, None] * [0.2, 0.2, 0.4]
-    found = np.sqrt(np.diagonal(bars.covariance(asked), axis1=1, axis2=2))
-    np.testing.assert_allclose(found, expected, rtol=0.12)
-    normalised = rng.normal(0, sigmas) / np.sqrt(np.diagonal(bars.covariance(heights), axis1=1, axis2=2))
-    assert 0.9 < normalised.var() < 1.1
+    for score in (UNIT_SCORE, 20 * UNIT_SCORE):
+        expected = np.exp(-4 * (asked - 0.4))[:, None] * [0.2, 0.2, 0.4] * (score / UNIT_SCORE) ** -slope
+        found = np.sqrt(np.diagonal(bars.covariance(asked, score), axis1=1, axis2=2))
+        np.testing.assert_allclose(found, expected, rtol=0.15)
 
 
 def test_beyond_its_ends_the_curve_is_flat_and_few_atoms_make_none():
     bars = ErrorBars(np.array([0.4, 0.8]), np.array([[0.3, 0.3, 0.3], [0.1, 0.1, 0.1]]))
-    np.testing.assert_allclose(bars.covariance(np.array([0.1, 2.0]))[:, 0, 0], [0.09, 0.01])
-    assert ErrorBars.fit(np.ones(KNOTS), np.ones((KNOTS, 3))) is None
+    np.testing.assert_allclose(bars.covariance(np.array([0.1, 2.0]), 5.0)[:, 0, 0], [0.09, 0.01])
+    assert ErrorBars.fit(np.ones(KNOTS), np.ones(KNOTS), np.ones((KNOTS, 3))) is None
+
+
+def test_a_lattice_within_noise_is_none():
+    bars = ErrorBars(np.array([0.4, 0.8]), np.array([[0.3, 0.3, 0.3], [0.1, 0.1, 0.1]]), slope=0.5)
+    heights = np.array([0.6])
+    np.testing.assert_array_equal(bars.covariance(heights, 0.0), bars.covariance(heights, LEAST_SCORE))
+    sure, unit = (bars.covariance(heights, factor * UNIT_SCORE) for factor in (4, 1))
+    np.testing.assert_allclose(sure, 0.25 * unit)
 
 
 def test_error_bars_travel_with_the_network(net):
     rng = generator(2, "bars")
-    bars = ErrorBars.fit(rng.uniform(0.3, 1, 100), rng.normal(0, 0.1, (100, 3)))
+    heights, scores = rng.uniform(0.3, 1, 100), rng.uniform(0, 100, 100)
+    bars = ErrorBars.fit(heights, scores, rng.normal(0, 0.1 * (1 + scores[:, None]) ** -0.2, (100, 3)))
     net.error_bars = bars
     assert net.state_dict()["position_errors"].shape == (4, KNOTS)
     torch.testing.assert_close(net.error_bars.rows, bars.rows)
+    assert net.error_bars.slope == pytest.approx(bars.slope)

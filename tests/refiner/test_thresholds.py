@@ -8,7 +8,7 @@ from pann.refiner.thresholds import UNTRAINED, Peaks, fit_threshold, mean_errors
 
 
 def peaks(heights, is_atom, n_true):
-    return Peaks(heights, is_atom, n_true, np.where(is_atom[:, None], np.zeros(3), np.nan))
+    return Peaks(heights, is_atom, n_true, np.where(is_atom[:, None], np.zeros(3), np.nan), 0.0)
 
 
 def sample(atoms_at, noise_at, seed=0):

@@ -1,7 +1,12 @@
 import numpy as np
+import pytest
 import torch
 
+from pann.core import Volume
+from pann.refiner import Refiner
+from pann.refiner.canonical import to_canonical
 from pann.refiner.lattices.bragg import bragg_filtered
+from pann.refiner.lattices.crystals import Crystals
 from pann.refiner.lattices.spectrum import Spectrum
 from pann.refiner.net import RefinerNet
 from pann.refiner.patches import PatchSource
@@ -61,6 +66,16 @@ def test_a_network_reads_what_its_filter_lets_pass_and_what_the_counts_say(prepa
     assert np.abs(changed - answer(net, prepared)).max() > 1e-4
 
 
+def test_an_answer_says_how_sure_the_lattice_is(prepared):
+    example = prepared.example
+    volume = Volume(example.values.astype(np.float32), example.voxel_size)
+    canonical = torch.tensor(to_canonical(volume, example.voxel_size).values)
+    expected = Crystals.of(canonical, example.voxel_size, example.series).best_score
+    for net, score in (network(cell_averages=1), expected), (network(), 0.0):
+        answer = Refiner(net, example.voxel_size, 0.5).refine(volume, example.series, progress=False)
+        assert answer.lattice_score == pytest.approx(score)
+
+
 def test_the_patches_of_such_a_network_show_the_same_channels_found_once(prepared):
     net = network(lattice_filter={"width": 4, "rounds": 2})
     asked = []
@@ -78,4 +93,5 @@ def test_the_patches_of_such_a_network_show_the_same_channels_found_once(prepare
     values = torch.tensor(prepared.example.values.astype(np.float32))
     torch.testing.assert_close(source.channels, seen(prepared, values).half())
     assert source.channels is source.channels
+    assert np.shares_memory(prepared.example.values, source.channels.numpy())
     assert len(asked) == 1

@@ -26,6 +26,11 @@ DETAIL_GAIN = 3.0
 """Brings the detail, a good part of whose standard deviation is lost to noise, to the height of the other views."""
 
 
+def trust_in(score: float) -> float:
+    """0 where the `score` of a lattice does not tell it from noise, 1 from where it is sure."""
+    return min(max((score - UNSURE) / (SURE - UNSURE), 0.0), 1.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Crystals:
     """What is periodic in a particle, and what is not, by its counts.
@@ -64,6 +69,11 @@ class Crystals:
             found = lattices_in(gradient, find_lattices(Spectrum.of(density, voxel_size)))
             return cls.shown_by(gradient, found)
 
+    @property
+    def best_score(self) -> float:
+        """Of the lattice that stands out most; 0 without any."""
+        return max((lattice.score for lattice in self.lattices), default=0.0)
+
     @classmethod
     def shown_by(cls, gradient: CountsGradient, lattices: Sequence[Lattice]) -> Self:
         """What `gradient` shows of these `lattices`."""
@@ -89,7 +99,7 @@ class Crystals:
 
     def _shown(self, k: int, amplitudes: Sequence[Tensor]) -> Tensor:
         lattice = self.lattices[k]
-        sure = min(max((lattice.score - UNSURE) / (SURE - UNSURE), 0.0), 1.0)
+        sure = trust_in(lattice.score)
         if sure == 0 or len(lattice.nodes) == 0:
             return torch.zeros_like(self.detail)
         axes = [

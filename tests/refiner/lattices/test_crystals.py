@@ -18,6 +18,8 @@ def found():
 def test_the_best_lattices_show_their_cells_their_atoms_and_all_other_detail(found):
     assert farthest(true_nodes(), found.lattices[0]) < 0.05
     assert len(found.lattices) == GRAINS
+    assert found.best_score == found.lattices[0].score > SURE
+    assert replace(found, lattices=[]).best_score == 0
     *shown, detail = found.views(cells=2, sites=2, detail=True)
     assert len(shown) == 4
     assert all(view.shape == found.detail.shape for view in shown)
