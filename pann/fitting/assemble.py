@@ -62,21 +62,24 @@ def assemble(
         covariance=None,
     )
     known = problem.priors.positions
-    precision_of_positions = None if known is None else (known.precision / known.doubt**2).cpu().numpy()
+    precision_of_positions = None
     bound = posterior = float("nan")
     if method != "none":
         precision, _ = problem.prior_terms(state)
-        if known is not None:
-            layout.split(precision)["positions"] /= known.doubt**2
+        of_positions = layout.split(precision)["positions"]
+        of_positions.zero_()
 
-        def covariance_with(precision: Tensor) -> Tensor:
+        def covariance_now() -> Tensor:
             return position_covariance(expansion, weights, precision, method == "full", guard.max_shift)
 
-        covariance = covariance_with(precision)
+        covariance = covariance_now()
         bound = posterior = _root_mean_square(covariance, minimum.seen)
         if known is not None:
-            layout.split(precision)["positions"].zero_()
-            bound = _root_mean_square(covariance_with(precision), minimum.seen)
+            counted = known.counted(1 / covariance.diagonal(dim1=1, dim2=2))
+            precision_of_positions = counted.cpu().numpy()
+            of_positions.copy_(counted)
+            covariance = covariance_now()
+            posterior = _root_mean_square(covariance, minimum.seen)
         fitted = fitted.replace(covariance=widened(covariance.cpu().numpy(), inflation, precision_of_positions))
     return FitResult(
         model=fitted,

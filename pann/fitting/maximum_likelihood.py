@@ -42,6 +42,7 @@ def fit(
     position_prior: ArrayLike | None = None,
     prior_positions: ArrayLike | None = None,
     prior_doubt: float = 1.0,
+    prior_shared: bool = False,
     background_images: ArrayLike | None = None,
     scales: bool = False,
     shifts: bool = False,
@@ -90,8 +91,10 @@ def fit(
         for x, y and z, or (n_atoms, 3); None for no prior. The fit is then the most probable model, biased towards
         the prior, and its covariance that of the posterior: error bars are as good as the prior is true.
     prior_positions : (n_atoms, 3) [Å] centres of that prior, NaN for an atom without one; those of `model` by default.
-    prior_doubt : the error bars count that prior with so many times its standard deviation: above 1 where it was learnt
-        from these images and is no independent knowledge.
+    prior_doubt : the error bars count that prior with so many times its standard deviation: above 1 where it is used
+        more narrowly than it is trusted.
+    prior_shared : whether it was learnt from these images and knows what they say: the error bars then count of it only
+        what exceeds that, along each axis.
     background_images : (n_tilts, nx, ny) what is in the images but not in the model, such as the projection of the
         rest of an extended object; added as it is [image units].
     scales, shifts : whether each image has an intensity scale, a shift, of its own. The mean scale is held at 1, and
@@ -140,6 +143,7 @@ def fit(
         position_prior,
         prior_positions,
         prior_doubt,
+        prior_shared,
         factor_sd,
         element_width_sd,
         device,

@@ -43,13 +43,20 @@ class PositionPrior:
     ----------
     centre : (n_atoms, 3) [Å]; anything where the precision is zero.
     precision : (n_atoms, 3) [1/Å²] along x, y and z; zero for an atom of which nothing is known.
-    doubt : factor of its standard deviation in the error bars: above 1 where the prior was learnt from the same images,
-        so that both together are less certain than two that know nothing of each other.
+    doubt : factor of its standard deviation in the error bars: above 1 where the prior is trusted less than it is used.
+    shared : whether it was learnt from the same images. It then knows what they say: both together are as certain as
+        the better of the two along each axis, not as two that know nothing of each other.
     """
 
     centre: Tensor
     precision: Tensor
     doubt: float = 1.0
+    shared: bool = False
+
+    def counted(self, information: Tensor) -> Tensor:
+        """Precision (n_atoms, 3) that the error bars add to the `information` (n_atoms, 3) of the images [1/Å²]."""
+        precision = self.precision / self.doubt**2
+        return (precision - information).clamp(min=0) if self.shared else precision
 
 
 @dataclass(frozen=True)

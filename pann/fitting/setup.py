@@ -41,6 +41,7 @@ def priors_of(
     positions: ArrayLike | None,
     centre: ArrayLike | None,
     doubt: float,
+    shared: bool,
     factor_sd: float,
     element_width_sd: float,
     device: str,
@@ -54,7 +55,7 @@ def priors_of(
     positions : standard deviation [Å] of the positions, broadcast to (n_atoms, 3); None for none.
     centre : (n_atoms, 3) [Å] what they are expected to be, NaN for an atom of which nothing is known; by default those
         of `model`.
-    doubt : as in `PositionPrior`.
+    doubt, shared : as in `PositionPrior`.
     """
     if not doubt > 0:
         raise ConfigError(f"fit.prior_doubt={doubt}: expected a positive factor of the prior's standard deviation")
@@ -74,7 +75,7 @@ def priors_of(
             raise InputError(f"fit: prior_positions have shape {expected.shape}, the atoms {shape}: give one per atom")
         precision = np.where(np.isfinite(expected).all(1, keepdims=True), np.broadcast_to(spread**-2.0, shape), 0.0)
         place = PositionPrior(
-            torch.tensor(np.nan_to_num(expected), device=device), torch.tensor(precision, device=device), doubt
+            torch.tensor(np.nan_to_num(expected), device=device), torch.tensor(precision, device=device), doubt, shared
         )
     core = None if width is None else WidthPrior(width, width_sd)
     return Priors(

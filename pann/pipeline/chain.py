@@ -158,8 +158,9 @@ def held_options(options: ChainOptions, model: AtomicModel, lattice_score: float
     The network knows lattices, the likelihood of a single atom does not: the atoms are held where the network saw them,
     each by a share of its error bar, a prior that bright series overrule (unless `fit.position_prior` says otherwise);
     without a lattice the network knows no more than the fit, and the share is larger. In the error bars of the fit that
-    prior counts as wide as it is, since the network knows the same counts. The atoms are not tested one by one (unless
-    `refiner.existence`), which would remove most light ones beside heavy ones.
+    prior counts as wide as it is, and only what of it exceeds what the images say: the network knows the same counts.
+    The atoms are not tested one by one (unless `refiner.existence`), which would remove most light ones beside heavy
+    ones.
 
     Parameters
     ----------
@@ -170,17 +171,18 @@ def held_options(options: ChainOptions, model: AtomicModel, lattice_score: float
     prior, existence = options.fit["position_prior"], options.existence if options.refiner["existence"] else None
     if prior is None:
         prior = options.refiner["position_prior"]
-    doubt = options.fit["prior_doubt"]
+    doubt, shared = options.fit["prior_doubt"], options.fit["prior_shared"]
     if prior == "network":
         sigmas = None
         trust = trust_in(lattice_score)
         scale = options.refiner["prior_scale"] ** trust * options.refiner["prior_scale_disordered"] ** (1 - trust)
-        doubt = 1 / scale
+        doubt, shared = 1 / scale, True
         if model.covariance is not None:
             sigmas = scale * np.sqrt(np.diagonal(model.covariance, axis1=1, axis2=2))
         # tests add and remove atoms: one error for all of them
         prior = sigmas if sigmas is None or existence is None else np.sqrt((sigmas**2).mean(axis=0))
-    return replace(options, fit=options.fit | {"position_prior": prior, "prior_doubt": doubt}, existence=existence)
+    held = {"position_prior": prior, "prior_doubt": doubt, "prior_shared": shared}
+    return replace(options, fit=options.fit | held, existence=existence)
 
 
 def _tracing_options(options: ChainOptions) -> dict[str, Any]:

@@ -13,21 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pann.refiner.lattices.crystals import sureness
+
 KNOTS = 6
 """Points of the curve."""
 UNTRAINED = ((0.3, 0.4, 0.5, 0.6, 0.7, 0.8), *(((0.3,) * KNOTS,) * 3))
 """Rows of a curve to begin with: 0.3 Å."""
 LEAST = 0.005
 """[Å] Smaller errors are not believed."""
-UNIT_SCORE, LEAST_SCORE = 10.0, 3.0
-"""Score of a lattice for which the curve holds as it is, and below which a lattice says nothing."""
 SLOPES = tuple(0.05 * k for k in range(9))
-"""Powers of the score that are tried."""
-
-
-def sureness(score: float) -> float:
-    """The score of a lattice in units of `UNIT_SCORE`, no less than that of noise."""
-    return max(score, LEAST_SCORE) / UNIT_SCORE
+"""Powers that are tried."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +32,8 @@ class ErrorBars:
     Attributes
     ----------
     heights : (k,) increasing.
-    sigmas : (k, 3) [Å] in a particle whose best lattice has the score `UNIT_SCORE`.
-    slope : they fall with this power of the score (`pann.refiner.lattices.coherence`).
+    sigmas : (k, 3) [Å] in a particle whose best lattice has a `sureness` of 1.
+    slope : they fall with this power of it.
     """
 
     heights: NDArray[np.float64]
@@ -69,7 +64,7 @@ class ErrorBars:
         """
         if len(heights) < 2 * KNOTS:
             return None
-        sure = np.array([sureness(score) for score in scores])[:, None]
+        sure = sureness(scores)[:, None]
         groups = np.array_split(np.argsort(heights, kind="stable"), KNOTS)
         knots = np.array([np.median(heights[group]) for group in groups])
 
@@ -83,7 +78,7 @@ class ErrorBars:
         return min((tried(slope) for slope in SLOPES), key=lambda pair: pair[0])[1]
 
     def _at(self, heights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, 3) [Å] at `heights` (n,) and `UNIT_SCORE`; between knots the logarithm is interpolated."""
+        """(n, 3) [Å] at `heights` (n,) and a `sureness` of 1; between knots the logarithm is interpolated."""
         sigmas: NDArray[np.float64] = np.exp([np.interp(heights, self.heights, np.log(axis)) for axis in self.sigmas.T])
         return sigmas.T
 

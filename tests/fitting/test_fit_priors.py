@@ -116,6 +116,25 @@ def test_a_doubted_prior_draws_as_hard_and_vouches_for_less(bright, covariance):
     np.testing.assert_allclose(doubted.position_precision, sure.position_precision / 9)
 
 
+@pytest.mark.parametrize("covariance", ["full", "blocks"])
+def test_a_prior_that_knows_the_images_vouches_for_what_exceeds_them(bright, covariance):
+    """Far wider than the images' error bars it adds nothing; far narrower it stands alone."""
+    true, series = bright
+    options = {"fit_width": False, "covariance": covariance, "inflate": False, "prior_shared": True} | QUIET
+    alone = fit(series, AtomicModel(true), **options)
+    wide = fit(series, AtomicModel(true), position_prior=10 * alone.bound_pm / 100, **options)
+    assert wide.posterior_pm == wide.bound_pm
+    assert (wide.position_precision == 0).all()
+    sigma = 0.1 * alone.bound_pm / 100
+    narrow = fit(series, AtomicModel(true), position_prior=sigma, **options)
+    assert narrow.posterior_pm == pytest.approx(100 * sigma * np.sqrt(3), rel=0.02)
+    even = fit(series, AtomicModel(true), position_prior=alone.bound_pm / 100 / np.sqrt(3), **options)
+    told_twice = fit(
+        series, AtomicModel(true), position_prior=alone.bound_pm / 100 / np.sqrt(3), **options | {"prior_shared": False}
+    )
+    assert told_twice.posterior_pm < 0.8 * even.posterior_pm <= 0.8 * even.bound_pm
+
+
 def test_an_axis_may_be_known_better_and_an_atom_not_at_all(bright):
     true, series = bright
     start = displaced(true, 0.1)

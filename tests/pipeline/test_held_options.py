@@ -32,6 +32,7 @@ def test_atoms_are_held_by_a_share_of_their_error_bars_which_the_fit_counts_whol
         assert held.fit is not None
         np.testing.assert_allclose(held.fit["position_prior"], share * SIGMAS)
         np.testing.assert_allclose(held.fit["prior_doubt"] * held.fit["position_prior"], SIGMAS)
+        assert held.fit["prior_shared"]
         assert held.existence is None
 
 
@@ -40,6 +41,7 @@ def test_atoms_of_the_first_volume_and_a_prior_of_the_user_stay_as_they_are() ->
     held = held_options(options("fit.position_prior=0.1"), refined_model(), 100.0)
     assert held.fit is not None
     assert (held.fit["position_prior"], held.fit["prior_doubt"]) == (pytest.approx(0.1), 1)
+    assert not held.fit["prior_shared"]
 
 
 @pytest.mark.parametrize(

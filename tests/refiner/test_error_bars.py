@@ -3,19 +3,20 @@ import pytest
 import torch
 
 from pann.core.random import generator
-from pann.refiner.error_bars import KNOTS, LEAST_SCORE, UNIT_SCORE, ErrorBars
+from pann.refiner.error_bars import KNOTS, ErrorBars
+from pann.refiner.lattices.crystals import HARDLY_SURE, NOISE
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.2])
 def test_errors_that_fall_with_height_and_score_are_found_along_each_axis(slope):
     rng = generator(1, "bars")
-    heights, scores = rng.uniform(0.4, 1.0, 6000), UNIT_SCORE * rng.choice([1, 10, 30], 6000)
-    sigmas = np.exp(-4 * (heights - 0.4))[:, None] * [0.2, 0.2, 0.4] * (scores / UNIT_SCORE)[:, None] ** -slope
+    heights, scores = rng.uniform(0.4, 1.0, 6000), HARDLY_SURE * rng.choice([1, 10, 30], 6000)
+    sigmas = np.exp(-4 * (heights - 0.4))[:, None] * [0.2, 0.2, 0.4] * (scores / HARDLY_SURE)[:, None] ** -slope
     bars = ErrorBars.fit(heights, scores, rng.normal(0, sigmas))
     assert bars.slope == pytest.approx(slope, abs=0.01)
     asked = np.array([0.5, 0.7, 0.9])
-    for score in (UNIT_SCORE, 20 * UNIT_SCORE):
-        expected = np.exp(-4 * (asked - 0.4))[:, None] * [0.2, 0.2, 0.4] * (score / UNIT_SCORE) ** -slope
+    for score in (HARDLY_SURE, 20 * HARDLY_SURE):
+        expected = np.exp(-4 * (asked - 0.4))[:, None] * [0.2, 0.2, 0.4] * (score / HARDLY_SURE) ** -slope
         found = np.sqrt(np.diagonal(bars.covariance(asked, score), axis1=1, axis2=2))
         np.testing.assert_allclose(found, expected, rtol=0.15)
 
@@ -29,8 +30,8 @@ def test_beyond_its_ends_the_curve_is_flat_and_few_atoms_make_none():
 def test_a_lattice_within_noise_is_none():
     bars = ErrorBars(np.array([0.4, 0.8]), np.array([[0.3, 0.3, 0.3], [0.1, 0.1, 0.1]]), slope=0.5)
     heights = np.array([0.6])
-    np.testing.assert_array_equal(bars.covariance(heights, 0.0), bars.covariance(heights, LEAST_SCORE))
-    sure, unit = (bars.covariance(heights, factor * UNIT_SCORE) for factor in (4, 1))
+    np.testing.assert_array_equal(bars.covariance(heights, 0.0), bars.covariance(heights, NOISE))
+    sure, unit = (bars.covariance(heights, factor * HARDLY_SURE) for factor in (4, 1))
     np.testing.assert_allclose(sure, 0.25 * unit)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pann.core.tilt_series import TiltSeries
@@ -20,10 +20,18 @@ from pann.refiner.lattices.waves import Places, sum_of_waves
 
 UNSURE, SURE = 6.0, 12.0
 """Scores of a lattice below which its cell is not shown, and above which it is shown fully."""
+NOISE, HARDLY_SURE = 3.0, 10.0
+"""Scores that mean nothing, and that hardly do."""
 LOWEST, HIGHEST = -3.0, 8.0
 """What is shown of mean cells and detail lies within these."""
 DETAIL_GAIN = 3.0
 """Brings the detail, a good part of whose standard deviation is lost to noise, to the height of the other views."""
+
+
+def sureness(scores: ArrayLike) -> NDArray[np.float64]:
+    """`scores` of lattices in units of one that is hardly beyond noise, no less than noise itself has."""
+    beyond: NDArray[np.float64] = np.maximum(np.asarray(scores, np.float64), NOISE) / HARDLY_SURE
+    return beyond
 
 
 def trust_in(score: float) -> float:
