@@ -48,7 +48,9 @@ def with_filter(refiner: Weights, lattice: Weights, **views: int) -> Weights:
             raise ConfigError(f"{option} is {int(number)}: the refiner reads {later[0]} already, which comes after it")
         if name in views:
             model[name] = bool(number) if most == 1 else number
-    given = refiner.state | {f"{PLACE}.{name}": value for name, value in lattice.state.items()}
+    before = network_of(refiner.model)
+    before.load_state_dict(refiner.state)
+    given = before.state_dict() | {f"{PLACE}.{name}": value for name, value in lattice.state.items()}
     state = {name: widened(given[name], like) for name, like in network_of(model).state_dict().items()}
     return replace(refiner, model=model, state=state, card=refiner.card | {PLACE: lattice.card})
 

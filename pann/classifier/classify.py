@@ -44,9 +44,8 @@ class Classifier:
             net = CandidateTransformer(**weights.model)
             net.load_state_dict(weights.state)
         except (TypeError, KeyError, RuntimeError) as error:
-            raise CheckpointError(
-                f"the classifier's weights do not fit this PANN ({str(error).splitlines()[0]}): train again"
-            ) from error
+            reason = " ".join(str(error).split())
+            raise CheckpointError(f"the classifier's weights do not fit this PANN ({reason}): train again") from error
         return cls(net)
 
     @torch.no_grad()

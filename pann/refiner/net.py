@@ -5,6 +5,7 @@ small instead (De and Smith, NeurIPS 2020), and the acquisition scales and shift
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -136,6 +137,12 @@ class Level(nn.Module):
         return out
 
 
+def _with_slope(net: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Weights from before error bars followed the score of the lattice: theirs do not."""
+    if f"{prefix}position_errors" in state:
+        state.setdefault(f"{prefix}position_errors_slope", torch.tensor(0.0))
+
+
 class RefinerNet(nn.Module):
     """What all refiner networks carry: the edge of the pooled cube they read, and what is known of their atoms.
 
@@ -163,6 +170,7 @@ class RefinerNet(nn.Module):
         self.lattice_filter: LatticeFilter | None = None
         self.cell_averages = self.lattice_sites = 0
         self.counts_detail = False
+        self.register_load_state_dict_pre_hook(_with_slope)
 
     @property
     def looks(self) -> bool:

@@ -87,7 +87,7 @@ class Refiner:
             data = weights.card["data"]
             voxel_size, sigma = float(data["recipe"]["voxel_size"]), float(data["sigma"])
         except (TypeError, KeyError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            reason = " ".join(str(error).split())
             raise CheckpointError(f"checkpoint {path} does not fit the refiner of this version: {reason}") from error
         return cls(net, voxel_size, sigma, weights.card, device)
 

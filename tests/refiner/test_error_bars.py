@@ -43,3 +43,10 @@ def test_error_bars_travel_with_the_network(net):
     assert net.state_dict()["position_errors"].shape == (4, KNOTS)
     torch.testing.assert_close(net.error_bars.rows, bars.rows)
     assert net.error_bars.slope == pytest.approx(bars.slope)
+
+
+def test_weights_of_before_have_error_bars_without_a_lattice(net):
+    older = {name: value for name, value in net.state_dict().items() if name != "position_errors_slope"}
+    net.position_errors_slope.fill_(0.2)
+    net.load_state_dict(older)
+    assert net.error_bars.slope == 0
