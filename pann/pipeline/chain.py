@@ -17,7 +17,7 @@ from pann.pipeline.fitting import FittedAtoms, fit_atoms
 from pann.pipeline.options import ChainOptions
 from pann.pipeline.prepare import Stages
 from pann.pipeline.refined_atoms import RefinedAtoms, refined_atoms
-from pann.refiner import Refined, trust_in
+from pann.refiner import Refined
 from pann.tomography import Reconstruction, align, reconstruct_details
 from pann.tracing import trace
 
@@ -127,7 +127,7 @@ def run_chain(series: TiltSeries, stages: Stages, clock: Clock | None = None) ->
             "others drift"
         )
     elif options.fit is not None:
-        held = held_options(options, model, refined.lattice_score if refined and chosen == "refined" else None)
+        held = held_options(options, model, refined.lattice_trust if refined and chosen == "refined" else None)
         fitted = fit_atoms(series, model, held, clock, _fit_surroundings(first, options))
         model = fitted.model
         notes += fitted.warnings
@@ -152,7 +152,7 @@ def _network_input(series: TiltSeries, first: Reconstruction, options: ChainOpti
     return _reconstruct(series, replace(options, reconstruction=fewer)).volume
 
 
-def held_options(options: ChainOptions, model: AtomicModel, lattice_score: float | None) -> ChainOptions:
+def held_options(options: ChainOptions, model: AtomicModel, lattice_trust: float | None) -> ChainOptions:
     """Options of the fit of the atoms `model`, which may come from the refined volume.
 
     The network knows lattices, the likelihood of a single atom does not: the atoms are held where the network saw them,
@@ -164,9 +164,9 @@ def held_options(options: ChainOptions, model: AtomicModel, lattice_score: float
 
     Parameters
     ----------
-    lattice_score : `Refined.lattice_score`; None for atoms of the first volume.
+    lattice_trust : `Refined.lattice_trust`; None for atoms of the first volume.
     """
-    if lattice_score is None or options.refiner is None or options.fit is None:
+    if lattice_trust is None or options.refiner is None or options.fit is None:
         return options
     prior, existence = options.fit["position_prior"], options.existence if options.refiner["existence"] else None
     if prior is None:
@@ -174,8 +174,8 @@ def held_options(options: ChainOptions, model: AtomicModel, lattice_score: float
     doubt, shared = options.fit["prior_doubt"], options.fit["prior_shared"]
     if prior == "network":
         sigmas = None
-        trust = trust_in(lattice_score)
-        scale = options.refiner["prior_scale"] ** trust * options.refiner["prior_scale_disordered"] ** (1 - trust)
+        known, unknown = options.refiner["prior_scale"], options.refiner["prior_scale_disordered"]
+        scale = known**lattice_trust * unknown ** (1 - lattice_trust)
         doubt, shared = 1 / scale, True
         if model.covariance is not None:
             sigmas = scale * np.sqrt(np.diagonal(model.covariance, axis1=1, axis2=2))

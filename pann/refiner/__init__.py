@@ -1,7 +1,6 @@
 """Stage 1: the network that refines a reconstruction, its training data and task."""
 
 from pann.refiner.atoms import least_odds, refined_threshold, trace_refined, weigh_refined
-from pann.refiner.lattices.crystals import trust_in
 from pann.refiner.net import GlobalLocalResUNet
 from pann.refiner.refine import Refined, Refiner
 
@@ -12,6 +11,5 @@ __all__ = [
     "least_odds",
     "refined_threshold",
     "trace_refined",
-    "trust_in",
     "weigh_refined",
 ]

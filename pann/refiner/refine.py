@@ -13,6 +13,7 @@ from pann.core import CheckpointError, TiltSeries, Volume
 from pann.io.weights import load_weights
 from pann.refiner.acquisition import acquisition_vector
 from pann.refiner.canonical import BULK_SMOOTHING, Canonical, pooled_cube, to_canonical
+from pann.refiner.lattices.crystals import trust_in
 from pann.refiner.mirrors import FLIPS
 from pann.refiner.net import N_ANSWERS, RefinerNet
 from pann.refiner.nets import network_of
@@ -46,7 +47,13 @@ class Refined:
     @property
     def lattice_score(self) -> float:
         """Of the lattice that stands out most in the counts, `Crystals.best_score`; 0 if none was looked for."""
-        return float(self.presence.metadata.get("lattice_score", 0.0))
+        return float(self.presence.metadata.get("lattice_score") or 0.0)
+
+    @property
+    def lattice_trust(self) -> float:
+        """0 where that does not tell a lattice from noise, 1 from where it is sure, and where none was looked for."""
+        score = self.presence.metadata.get("lattice_score")
+        return 1.0 if score is None else trust_in(float(score))
 
 
 class Refiner:
@@ -148,7 +155,7 @@ class Refiner:
             "atom_threshold": self.net.threshold,
             "error_bars": self.net.error_bars,
             "odds": self.net.odds,
-            "lattice_score": 0.0 if crystals is None else crystals.best_score,
+            "lattice_score": None if crystals is None else crystals.best_score,
         }
         variance = np.maximum(squares - density**2, 0)
         confidence = density**2 / (density**2 + variance + np.float32(VACUUM**2))

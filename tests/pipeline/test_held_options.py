@@ -8,7 +8,6 @@ from pann.pipeline.chain import held_options
 from pann.pipeline.evaluation import Arm
 from pann.pipeline.options import ChainOptions
 from pann.pipeline.refined_atoms import loosened
-from pann.refiner.lattices.crystals import SURE, UNSURE
 
 SIGMAS = np.array([[0.06, 0.05, 0.07], [0.18, 0.17, 0.26]])
 
@@ -27,8 +26,8 @@ def options(*words: str) -> ChainOptions:
 
 
 def test_atoms_are_held_by_a_share_of_their_error_bars_which_the_fit_counts_whole() -> None:
-    for score, share in ((0.0, 2.0), ((UNSURE + SURE) / 2, 1.0), (SURE, 0.5), (100.0, 0.5)):
-        held = held_options(options(), refined_model(), score)
+    for trust, share in ((0.0, 2.0), (0.5, 1.0), (1.0, 0.5)):
+        held = held_options(options(), refined_model(), trust)
         assert held.fit is not None
         np.testing.assert_allclose(held.fit["position_prior"], share * SIGMAS)
         np.testing.assert_allclose(held.fit["prior_doubt"] * held.fit["position_prior"], SIGMAS)
@@ -38,7 +37,7 @@ def test_atoms_are_held_by_a_share_of_their_error_bars_which_the_fit_counts_whol
 
 def test_atoms_of_the_first_volume_and_a_prior_of_the_user_stay_as_they_are() -> None:
     assert held_options(options(), refined_model(), None) == options()
-    held = held_options(options("fit.position_prior=0.1"), refined_model(), 100.0)
+    held = held_options(options("fit.position_prior=0.1"), refined_model(), 1.0)
     assert held.fit is not None
     assert (held.fit["position_prior"], held.fit["prior_doubt"]) == (pytest.approx(0.1), 1)
     assert not held.fit["prior_shared"]

@@ -6,7 +6,7 @@ from pann.core import Volume
 from pann.refiner import Refiner
 from pann.refiner.canonical import to_canonical
 from pann.refiner.lattices.bragg import bragg_filtered
-from pann.refiner.lattices.crystals import Crystals
+from pann.refiner.lattices.crystals import Crystals, trust_in
 from pann.refiner.lattices.spectrum import Spectrum
 from pann.refiner.net import RefinerNet
 from pann.refiner.patches import PatchSource
@@ -71,9 +71,9 @@ def test_an_answer_says_how_sure_the_lattice_is(prepared):
     volume = Volume(example.values.astype(np.float32), example.voxel_size)
     canonical = torch.tensor(to_canonical(volume, example.voxel_size).values)
     expected = Crystals.of(canonical, example.voxel_size, example.series).best_score
-    for net, score in (network(cell_averages=1), expected), (network(), 0.0):
+    for net, score, trust in (network(cell_averages=1), expected, trust_in(expected)), (network(), 0.0, 1.0):
         answer = Refiner(net, example.voxel_size, 0.5).refine(volume, example.series, progress=False)
-        assert answer.lattice_score == pytest.approx(score)
+        assert (answer.lattice_score, answer.lattice_trust) == (pytest.approx(score), pytest.approx(trust))
 
 
 def test_the_patches_of_such_a_network_show_the_same_channels_found_once(prepared):

@@ -118,11 +118,11 @@ def run_stages(case: Case, stages: Stages, fitted: bool, veto: bool) -> Iterator
     if not fitted:
         return
     first = traced.reconstruction
-    score = None if traced.refined is None else traced.refined.lattice_score
+    trust = None if traced.refined is None else traced.refined.lattice_trust
     surroundings = {"background_images": first.outside, "device": stages.options.device, "progress": False}
     try:
         result = fit_atoms(
-            traced.series, traced.model, held_options(stages.options, traced.model, score), clock, surroundings
+            traced.series, traced.model, held_options(stages.options, traced.model, trust), clock, surroundings
         )
     except InputError as error:
         yield Found("fit", NOTHING, _seconds(clock), choice, str(error))
