@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pann.classifier import Evidence, odd_atoms, scattering_powers
-from pann.core import AtomicModel, InputError, PointSpread, TiltSeries, Volume
+from pann.core import AtomicModel, ConfigError, InputError, PointSpread, TiltSeries, Volume
 from pann.core.elements import shortest_bond
 from pann.fitting import FitResult
 from pann.fitting.existence import Existence
@@ -165,6 +165,10 @@ def held_options(options: ChainOptions, model: AtomicModel, lattice_trust: float
     Parameters
     ----------
     lattice_trust : `Refined.lattice_trust`; None for atoms of the first volume.
+
+    Raises
+    ------
+    ConfigError : a share of the error bars that is not positive.
     """
     if lattice_trust is None or options.refiner is None or options.fit is None:
         return options
@@ -174,7 +178,7 @@ def held_options(options: ChainOptions, model: AtomicModel, lattice_trust: float
     doubt, shared = options.fit["prior_doubt"], options.fit["prior_shared"]
     if prior == "network":
         sigmas = None
-        known, unknown = options.refiner["prior_scale"], options.refiner["prior_scale_disordered"]
+        known, unknown = (_positive_share(options.refiner, name) for name in ("prior_scale", "prior_scale_disordered"))
         scale = known**lattice_trust * unknown ** (1 - lattice_trust)
         doubt, shared = 1 / scale, True
         if model.covariance is not None:
@@ -183,6 +187,14 @@ def held_options(options: ChainOptions, model: AtomicModel, lattice_trust: float
         prior = sigmas if sigmas is None or existence is None else np.sqrt((sigmas**2).mean(axis=0))
     held = {"position_prior": prior, "prior_doubt": doubt, "prior_shared": shared}
     return replace(options, fit=options.fit | held, existence=existence)
+
+
+def _positive_share(refiner: dict[str, Any], name: str) -> float:
+    """The option `name` of the refiner; ConfigError where it is no positive number."""
+    share = refiner[name]
+    if not isinstance(share, int | float) or not share > 0:
+        raise ConfigError(f"refiner.{name}={share}: expected a positive share of the error bars")
+    return float(share)
 
 
 def _tracing_options(options: ChainOptions) -> dict[str, Any]:

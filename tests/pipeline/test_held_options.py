@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pann.core import AtomicModel
+from pann.core import AtomicModel, ConfigError
 from pann.pipeline.chain import held_options
 from pann.pipeline.evaluation import Arm
 from pann.pipeline.options import ChainOptions
@@ -33,6 +33,15 @@ def test_atoms_are_held_by_a_share_of_their_error_bars_which_the_fit_counts_whol
         np.testing.assert_allclose(held.fit["prior_doubt"] * held.fit["position_prior"], SIGMAS)
         assert held.fit["prior_shared"]
         assert held.existence is None
+
+
+@pytest.mark.parametrize("name", ["prior_scale", "prior_scale_disordered"])
+@pytest.mark.parametrize("share", [0, -1.0, None, "wide"])
+def test_a_share_of_the_error_bars_must_be_positive(name: str, share: object) -> None:
+    given = options()
+    given = replace(given, refiner={**(given.refiner or {}), name: share})
+    with pytest.raises(ConfigError, match=f"refiner.{name}={share}"):
+        held_options(given, refined_model(), 1.0)
 
 
 def test_atoms_of_the_first_volume_and_a_prior_of_the_user_stay_as_they_are() -> None:
