@@ -95,8 +95,9 @@ def _distributed(
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT}))
         if scheduler is None and cluster is None:
+            # Port 0: any that is free, for another run beside this one may hold dask's usual one.
             cluster = stack.enter_context(
-                LocalCluster(n_workers=min(workers, max(len(shards), 1)), threads_per_worker=1, dashboard_address=None)
+                LocalCluster(n_workers=min(workers, max(len(shards), 1)), threads_per_worker=1, dashboard_address=":0")
             )
         try:
             client = stack.enter_context(Client(cluster if scheduler is None else scheduler))

@@ -66,6 +66,9 @@ def write_sample(file: h5py.File, index: int, sample: Sample) -> None:
     )
     images = compact_images(series)
     group.create_dataset("images", data=images, chunks=images.shape, **STORAGE)
+    # HDF5 finds a compressed chunk its place when the data set is closed, and Python closes it when the last reference
+    # goes: not at once where a profiler, such as the one in dask's workers, looks at the frame that holds it.
+    file.flush()
     group.create_dataset("angles", data=series.angles, **PLAIN)
     group.create_dataset("positions", data=truth.positions, **PLAIN)
     group.create_dataset("numbers", data=truth.numbers.astype(np.uint8), **PLAIN)
@@ -79,6 +82,7 @@ def write_sample(file: h5py.File, index: int, sample: Sample) -> None:
             drawn.create_dataset(key, data=array, chunks=array.shape, **STORAGE)
         else:
             drawn.create_dataset(key, data=array, **PLAIN)
+        file.flush()  # see above
 
 
 def read_sample(group: h5py.Group) -> Sample:

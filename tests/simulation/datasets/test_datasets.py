@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -62,6 +63,24 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(plan: Plan, tmp_path: 
     generate(plan, tmp_path / "one")
     generate(plan, tmp_path / "two", workers=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_the_bytes_do_not_depend_on_when_python_closes_the_arrays(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profiler in another thread, such as dask's, holds references for a while."""
+    generate(plan, tmp_path / "at_once")
+    held: list[object] = []
+    create = h5py.Group.create_dataset
+
+    def create_and_hold(*args: Any, **options: Any) -> h5py.Dataset:
+        held.append(create(*args, **options))
+        return held[-1]
+
+    monkeypatch.setattr(h5py.Group, "create_dataset", create_and_hold)
+    generate(plan, tmp_path / "late")
+    assert held
+    assert contents(tmp_path / "at_once") == contents(tmp_path / "late")
 
 
 def test_a_damaged_shard_is_found_and_remade(plan: Plan, tmp_path: Path) -> None:
