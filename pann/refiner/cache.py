@@ -28,7 +28,7 @@ from pann.tomography.reconstruct import Method
 
 FORMAT_VERSION = 3
 """Raised when the content of the files changes its meaning, so that old ones are made anew."""
-CRYSTALS_VERSION = 1
+CRYSTALS_VERSION = 2
 """The same of the files of crystals, which lie beside those of the samples."""
 
 

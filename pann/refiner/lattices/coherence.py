@@ -11,6 +11,7 @@ components are strong all around; and a reconstruction loses much of what the co
 """
 
 from collections.abc import Sequence
+from math import hypot
 from typing import NamedTuple
 
 import torch
@@ -40,8 +41,15 @@ FINALISTS = 4
 """Of these, those whose nodes are computed exactly."""
 STEP = 0.5
 """Between displacements [Å] that are tried first."""
-CHANCE = 0.04
-"""Share of the detail of a glass that the best of all lattices rarely exceeds; those of crystals explain 0.1 to 0.7."""
+FINER = 7.0
+"""Height z from which a lattice of more reflections takes the place of one that is part of it."""
+ALIKE = 0.03
+"""Distance [1/Å] within which reflections of two lattices are one."""
+INNER = 0.6
+"""Up to here [1/Å] they are compared."""
+SHARED, MORE = 0.9, 1.2
+"""Share of the reflections of a lattice that must be those of another, for it to be part of that; and how many times as
+many that must have, lest what is left beside the reflections of a lattice take its place."""
 LEAST_SIZE = 1e-12
 """No lattice has less information, so that z is finite."""
 
@@ -89,7 +97,10 @@ class _Table(NamedTuple):
 
 
 def lattices_in(gradient: CountsGradient, known: Sequence[Lattice] = ()) -> list[Lattice]:
-    """The `GRAINS` lattices that stand out most, best first, each in what those before it leave.
+    """The `GRAINS` lattices that stand out most, each in what those before it leave.
+
+    Where two kinds of atoms scatter alike, a crystal shows the reflections of a smaller cell first, and those that tell
+    its own cell are found in what these leave: both together are one lattice then.
 
     Parameters
     ----------
@@ -98,22 +109,32 @@ def lattices_in(gradient: CountsGradient, known: Sequence[Lattice] = ()) -> list
 
     Returns
     -------
-    Lattices whose score is z, less what a wrong one explains of the detail of a glass. The best of all hypotheses
-    reaches 6 to 8 in noise.
+    Lattices whose score is z. The best of all hypotheses reaches 6 to 8 in noise, and more in a glass.
     """
     with torch.no_grad(), torch.autocast(gradient.values.device.type, enabled=False):  # phases need all digits
         left = torch.ones_like(gradient.spectrum.radius)
         found: list[Lattice] = []
-        for _ in range(GRAINS):
+        while len(found) < GRAINS:
             table = _Table.of(gradient, left)
             guesses = sorted(_searched(table), key=lambda guess: -guess.z)[:FINALISTS]
             guesses += [_guess_of(lattice) for lattice in known]
             best = max((_exact(gradient, left, guess) for guess in guesses), key=lambda guess: guess.z)
             fitted = _exact(gradient, left, best._replace(nodes=fitted_nodes(gradient, best.nodes)))
             best = max(best, fitted, key=lambda guess: guess.z)
-            found.append(Lattice(best.nodes, _beyond_chance(best.z, float((gradient.excess * left).sum()))))
+            parts = [k for k, other in enumerate(found) if best.z > FINER and _is_part(other.nodes, best.nodes)]
+            if parts:
+                found[parts[0]] = Lattice(best.nodes, hypot(best.z, found[parts[0]].score))
+            else:
+                found.append(Lattice(best.nodes, best.z))
             left = left * (1 - spots(gradient.spectrum, best.nodes))
-        return sorted(found, key=lambda lattice: -lattice.score)
+        return found
+
+
+def have_one_cell(nodes: Tensor, others: Tensor) -> bool:
+    """Whether the lattices of `nodes` (n, 3) and `others` (m, 3) may be one but for their orientation: by the sizes."""
+    one, two = (part.norm(dim=-1) for part in (nodes, others))
+    apart = (one[one < INNER, None] - two[two < INNER]).abs()
+    return apart.numel() > 0 and bool((apart.amin(1) < ALIKE).all() and (apart.amin(0) < ALIKE).all())
 
 
 def _searched(table: _Table) -> list[Guess]:
@@ -182,9 +203,13 @@ def _steps(side: float, step: float) -> Tensor:
     return (torch.arange(count) - (count - 1) / 2) * (side / count)
 
 
-def _beyond_chance(z: float, excess: float) -> float:
-    """What is left of `z` without what a wrong lattice explains of the log-likelihood ratio `excess` of all detail."""
-    return max(z**2 - 2 * CHANCE * max(excess, 0.0), 0.0) ** 0.5
+def _is_part(nodes: Tensor, others: Tensor) -> bool:
+    """Whether the lattice of `nodes` (n, 3) has some of the reflections of that of `others` (m, 3), and few of them."""
+    inner = nodes[nodes.norm(dim=-1) < INNER]
+    if len(inner) == 0 or len(others) < MORE * len(nodes):
+        return False
+    apart = torch.cdist(inner, torch.cat([others, -others])).amin(dim=1)
+    return bool((apart < ALIKE).float().mean() >= SHARED)
 
 
 def _guess_of(lattice: Lattice) -> Guess:

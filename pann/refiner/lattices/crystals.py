@@ -11,15 +11,17 @@ from torch import Tensor
 
 from pann.core.tilt_series import TiltSeries
 from pann.refiner.lattices.cell_average import cell_average, seen_nodes
-from pann.refiner.lattices.coherence import lattices_in
+from pann.refiner.lattices.coherence import have_one_cell, lattices_in
 from pann.refiner.lattices.gradient import CountsGradient
 from pann.refiner.lattices.orientation import Lattice, find_lattices
 from pann.refiner.lattices.sites import sites_of
 from pann.refiner.lattices.spectrum import Spectrum
 from pann.refiner.lattices.waves import Places, sum_of_waves
 
-UNSURE, SURE = 6.0, 12.0
-"""Scores of a lattice below which its cell is not shown, and above which it is shown fully."""
+UNSURE, SEEN, SURE = 6.0, 9.0, 12.0
+"""Scores of a lattice up to which it is not told from noise, and from which its cell is shown fully, and it is sure."""
+CHANCE = 0.04
+"""Share of the detail of a glass that the best of all lattices rarely exceeds; those of crystals explain 0.1 to 0.7."""
 NOISE, HARDLY_SURE = 3.0, 10.0
 """Scores that mean nothing, and that hardly do."""
 LOWEST, HIGHEST = -3.0, 8.0
@@ -34,9 +36,9 @@ def sureness(scores: ArrayLike) -> NDArray[np.float64]:
     return beyond
 
 
-def trust_in(score: float) -> float:
-    """0 where the `score` of a lattice does not tell it from noise, 1 from where it is sure."""
-    return min(max((score - UNSURE) / (SURE - UNSURE), 0.0), 1.0)
+def trust_in(score: float, sure: float = SURE) -> float:
+    """0 where the `score` of a lattice does not tell it from noise, 1 from `sure` on."""
+    return min(max((score - UNSURE) / (sure - UNSURE), 0.0), 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +49,14 @@ class Crystals:
 
     Attributes
     ----------
-    lattices : best first; their nodes lie within the spectrum.
+    lattices : in the order in which they were found, see `pann.refiner.lattices.coherence`; their nodes lie within the
+        spectrum.
     cells : for each, amplitudes (n,) of the waves at its nodes whose sum is its mean cell, see
         `pann.refiner.lattices.cell_average`.
     sites : for each, those of the waves whose sum shows its atoms, see `pann.refiner.lattices.sites`.
     centre : (3,) about which the phases are [Å].
     detail : (nx, ny, nz) see `CountsGradient.detail`; times `DETAIL_GAIN`.
+    excess : logarithm of how much more likely all detail makes the counts than none.
     voxel_size : [Å].
     """
 
@@ -61,6 +65,7 @@ class Crystals:
     sites: list[Tensor]
     centre: tuple[float, ...]
     detail: Tensor
+    excess: float
     voxel_size: float
 
     @classmethod
@@ -79,8 +84,11 @@ class Crystals:
 
     @property
     def best_score(self) -> float:
-        """Of the lattice that stands out most; 0 without any."""
-        return max((lattice.score for lattice in self.lattices), default=0.0)
+        """Of the lattice that stands out most, less what a wrong one explains of the detail of a glass; 0 without any.
+
+        That of a lattice is the root of twice a logarithm of likelihoods, as `excess` is one.
+        """
+        return self._beyond_chance(max((lattice.score for lattice in self.lattices), default=0.0))
 
     @classmethod
     def shown_by(cls, gradient: CountsGradient, lattices: Sequence[Lattice]) -> Self:
@@ -92,29 +100,38 @@ class Crystals:
             [sites_of(gradient, lattice.nodes).amplitudes(lattice.nodes) for lattice in lattices],
             gradient.places.centre,
             (DETAIL_GAIN * gradient.detail).clamp(LOWEST, HIGHEST),
+            float(gradient.excess.sum()),
             gradient.spectrum.voxel_size,
         )
 
     def views(self, cells: int, sites: int, detail: bool) -> list[Tensor]:
-        """Mean cells of the best `cells` lattices, atoms of the best `sites`, both repeated everywhere, and `detail`.
+        """Mean cells of the first `cells` lattices, atoms of the first `sites`, both repeated everywhere, and `detail`.
 
-        Each (nx, ny, nz); of lattices whose score does not tell them from noise little or nothing is seen.
+        Each (nx, ny, nz). A lattice is seen as far as it stands out of noise and of what a glass may show. The best one
+        tells the particle from a glass: other grains, which have its cell, need no more than the former.
         """
         with torch.autocast(self.detail.device.type, enabled=False):
             shown = [self._shown(k, self.cells).clamp(LOWEST, HIGHEST) for k in range(cells)]
             shown += [self._shown(k, self.sites) for k in range(sites)]
             return shown + [self.detail] * detail
 
+    def _beyond_chance(self, score: float) -> float:
+        return max(score**2 - 2 * CHANCE * max(self.excess, 0.0), 0.0) ** 0.5
+
     def _shown(self, k: int, amplitudes: Sequence[Tensor]) -> Tensor:
         lattice = self.lattices[k]
-        sure = trust_in(lattice.score)
-        if sure == 0 or len(lattice.nodes) == 0:
+        nodes, score = lattice.nodes, self._beyond_chance(lattice.score)
+        best = max(self.lattices, key=lambda other: other.score)
+        if have_one_cell(nodes, best.nodes):
+            score = min(lattice.score, self.best_score)
+        seen = trust_in(score, SEEN)
+        if seen == 0 or len(nodes) == 0:
             return torch.zeros_like(self.detail)
         axes = [
             (torch.arange(n, device=self.detail.device) - n // 2) * self.voxel_size - middle
             for n, middle in zip(self.detail.shape, self.centre, strict=True)
         ]
-        return sum_of_waves(sure * amplitudes[k], Places(tuple(axes), self.centre), lattice.nodes)
+        return sum_of_waves(seen * amplitudes[k], Places(tuple(axes), self.centre), nodes)
 
     def mirrored(self, axes: Sequence[int]) -> Self:
         """Those of the particle mirrored along `axes`: voxel i becomes n − 1 − i."""
@@ -143,6 +160,7 @@ class Crystals:
             "scores": np.array([lattice.score for lattice in self.lattices]),
             "centre": np.array(self.centre),
             "detail": self.detail.cpu().numpy().astype(np.float16),
+            "excess": np.array(self.excess),
             "voxel_size": np.array(self.voxel_size),
         }
 
@@ -157,5 +175,6 @@ class Crystals:
             list(sites),
             tuple(arrays["centre"].tolist()),
             torch.from_numpy(arrays["detail"]).float(),
+            float(arrays["excess"]),
             float(arrays["voxel_size"]),
         )
