@@ -28,7 +28,7 @@ from pann.tomography.reconstruct import Method
 
 FORMAT_VERSION = 3
 """Raised when the content of the files changes its meaning, so that old ones are made anew."""
-CRYSTALS_VERSION = 2
+CRYSTALS_VERSION = 3
 """The same of the files of crystals, which lie beside those of the samples."""
 
 
@@ -188,7 +188,7 @@ def filled(
         return
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / "recipe.json") as temporary:
-        temporary.write_text(json.dumps(plan, indent=2, sort_keys=True) + "\n")
+        temporary.write_text(json.dumps(plan, indent=2) + "\n")
     workers = min(workers, len(missing))
     if workers <= 1:
         for index, path in missing.items():

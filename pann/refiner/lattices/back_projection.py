@@ -60,6 +60,14 @@ class Box:
         mx, my, mz = self.reach
         return torch.fft.rfftn(values).roll((mx, my), (0, 1))[: 2 * mx + 1, : 2 * my + 1, : mz + 1]
 
+    def at(self, values: Tensor, axes: Sequence[Tensor]) -> Tensor:
+        """`values` on this grid, linearly interpolated to a grid whose points lie at `axes` [Å] along x, y and z."""
+        hats = []
+        for places, first, spacing, n in zip(axes, self.first, self.spacing, self.shape, strict=True):
+            index = ((places - first) / spacing).clamp(0, n - 1)
+            hats.append((1 - (index[:, None] - torch.arange(n, device=values.device)).abs()).clamp(min=0))
+        return torch.einsum("xyz,ax,by,cz->abc", values, *hats)
+
     def taken(self, values: Tensor, shape: tuple[int, int, int]) -> Tensor:
         """Smooth `values` (nx, ny, nz) of the volume, padded to `shape`, on this grid."""
         whole = torch.fft.rfftn(values, shape)

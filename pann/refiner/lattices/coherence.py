@@ -20,6 +20,7 @@ from torch import Tensor
 from pann.refiner.lattices.back_projection import wave
 from pann.refiner.lattices.cell_average import fitted_nodes, seen_nodes
 from pann.refiner.lattices.gradient import CountsGradient, transfer_at
+from pann.refiner.lattices.grains import is_worth_a_look, outside
 from pann.refiner.lattices.orientation import (
     GRAINS,
     SEARCH,
@@ -99,6 +100,9 @@ class _Table(NamedTuple):
 def lattices_in(gradient: CountsGradient, known: Sequence[Lattice] = ()) -> list[Lattice]:
     """The `GRAINS` lattices that stand out most, each in what those before it leave.
 
+    What they leave are other reflections of the whole particle, or all reflections of the part of it where they are not
+    (`pann.refiner.lattices.grains`), whichever shows a lattice more clearly.
+
     Where two kinds of atoms scatter alike, a crystal shows the reflections of a smaller cell first, and those that tell
     its own cell are found in what these leave: both together are one lattice then.
 
@@ -113,20 +117,19 @@ def lattices_in(gradient: CountsGradient, known: Sequence[Lattice] = ()) -> list
     """
     with torch.no_grad(), torch.autocast(gradient.values.device.type, enabled=False):  # phases need all digits
         left = torch.ones_like(gradient.spectrum.radius)
+        rest = torch.ones_like(gradient.envelope)
         found: list[Lattice] = []
         while len(found) < GRAINS:
-            table = _Table.of(gradient, left)
-            guesses = sorted(_searched(table), key=lambda guess: -guess.z)[:FINALISTS]
-            guesses += [_guess_of(lattice) for lattice in known]
-            best = max((_exact(gradient, left, guess) for guess in guesses), key=lambda guess: guess.z)
-            fitted = _exact(gradient, left, best._replace(nodes=fitted_nodes(gradient, best.nodes)))
-            best = max(best, fitted, key=lambda guess: guess.z)
+            best = _best(gradient, left, known)
+            if found and is_worth_a_look(gradient, rest):
+                best = max(best, _best(gradient.within(rest), left), key=lambda guess: guess.z)
             parts = [k for k, other in enumerate(found) if best.z > FINER and _is_part(other.nodes, best.nodes)]
             if parts:
                 found[parts[0]] = Lattice(best.nodes, hypot(best.z, found[parts[0]].score))
             else:
                 found.append(Lattice(best.nodes, best.z))
             left = left * (1 - spots(gradient.spectrum, best.nodes))
+            rest = rest * outside(gradient, best.nodes)
         return found
 
 
@@ -135,6 +138,15 @@ def have_one_cell(nodes: Tensor, others: Tensor) -> bool:
     one, two = (part.norm(dim=-1) for part in (nodes, others))
     apart = (one[one < INNER, None] - two[two < INNER]).abs()
     return apart.numel() > 0 and bool((apart.amin(1) < ALIKE).all() and (apart.amin(0) < ALIKE).all())
+
+
+def _best(gradient: CountsGradient, left: Tensor, known: Sequence[Lattice] = ()) -> Guess:
+    """The best lattice in the share `left` of the components, among all hypotheses and those that are `known`."""
+    guesses = sorted(_searched(_Table.of(gradient, left)), key=lambda guess: -guess.z)[:FINALISTS]
+    guesses += [_guess_of(lattice) for lattice in known]
+    best = max((_exact(gradient, left, guess) for guess in guesses), key=lambda guess: guess.z)
+    fitted = _exact(gradient, left, best._replace(nodes=fitted_nodes(gradient, best.nodes)))
+    return max(best, fitted, key=lambda guess: guess.z)
 
 
 def _searched(table: _Table) -> list[Guess]:

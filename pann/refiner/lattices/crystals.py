@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from pann.core.tilt_series import TiltSeries
 from pann.refiner.lattices.cell_average import cell_average, seen_nodes
 from pann.refiner.lattices.coherence import have_one_cell, lattices_in
 from pann.refiner.lattices.gradient import CountsGradient
+from pann.refiner.lattices.grains import grains_of
 from pann.refiner.lattices.orientation import Lattice, find_lattices
 from pann.refiner.lattices.sites import sites_of
 from pann.refiner.lattices.spectrum import Spectrum
@@ -20,12 +23,16 @@ from pann.refiner.lattices.waves import Places, sum_of_waves
 
 UNSURE, SEEN, SURE = 6.0, 9.0, 12.0
 """Scores of a lattice up to which it is not told from noise, and from which its cell is shown fully, and it is sure."""
+WEAK_RIVAL, RIVAL = 8.0, 11.0
+"""Scores of a lattice up to which it takes no place from another, and from which it takes all where it is stronger."""
 CHANCE = 0.04
 """Share of the detail of a glass that the best of all lattices rarely exceeds; those of crystals explain 0.1 to 0.7."""
 NOISE, HARDLY_SURE = 3.0, 10.0
 """Scores that mean nothing, and that hardly do."""
 LOWEST, HIGHEST = -3.0, 8.0
 """What is shown of mean cells and detail lies within these."""
+COARSER = 4
+"""Voxels per step of the grid on which windows are kept, which are smooth."""
 DETAIL_GAIN = 3.0
 """Brings the detail, a good part of whose standard deviation is lost to noise, to the height of the other views."""
 
@@ -36,9 +43,9 @@ def sureness(scores: ArrayLike) -> NDArray[np.float64]:
     return beyond
 
 
-def trust_in(score: float, sure: float = SURE) -> float:
-    """0 where the `score` of a lattice does not tell it from noise, 1 from `sure` on."""
-    return min(max((score - UNSURE) / (sure - UNSURE), 0.0), 1.0)
+def trust_in(score: float, unsure: float = UNSURE, sure: float = SURE) -> float:
+    """0 up to a `score` of `unsure`, where a lattice is not told from noise, 1 from `sure` on."""
+    return min(max((score - unsure) / (sure - unsure), 0.0), 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +61,7 @@ class Crystals:
     cells : for each, amplitudes (n,) of the waves at its nodes whose sum is its mean cell, see
         `pann.refiner.lattices.cell_average`.
     sites : for each, those of the waves whose sum shows its atoms, see `pann.refiner.lattices.sites`.
+    windows : (lattices, cx, cy, cz) where each is, 0 to 1, at even steps from the first to the last voxel.
     centre : (3,) about which the phases are [Å].
     detail : (nx, ny, nz) see `CountsGradient.detail`; times `DETAIL_GAIN`.
     excess : logarithm of how much more likely all detail makes the counts than none.
@@ -63,6 +71,7 @@ class Crystals:
     lattices: list[Lattice]
     cells: list[Tensor]
     sites: list[Tensor]
+    windows: Tensor
     centre: tuple[float, ...]
     detail: Tensor
     excess: float
@@ -94,21 +103,32 @@ class Crystals:
     def shown_by(cls, gradient: CountsGradient, lattices: Sequence[Lattice]) -> Self:
         """What `gradient` shows of these `lattices`."""
         lattices = [replace(lattice, nodes=seen_nodes(gradient, lattice.nodes)) for lattice in lattices]
+        nodes, spectrum = [lattice.nodes for lattice in lattices], gradient.spectrum
+        rivals = [trust_in(lattice.score, WEAK_RIVAL, RIVAL) for lattice in lattices]
+        grains = grains_of(gradient, nodes, rivals)
+        cells = [cell_average(grain.part, own) for grain, own in zip(grains, nodes, strict=True)]
+        sites = [sites_of(grain.part, own).amplitudes(own) for grain, own in zip(grains, nodes, strict=True)]
+        axes = [
+            torch.linspace(0, n - 1, ceil(n / COARSER) + 1, device=gradient.values.device) * spectrum.voxel_size + first
+            for n, first in zip(spectrum.size, gradient.box.first, strict=True)
+        ]
         return cls(
             lattices,
-            [cell_average(gradient, lattice.nodes) for lattice in lattices],
-            [sites_of(gradient, lattice.nodes).amplitudes(lattice.nodes) for lattice in lattices],
+            [grain.about(gradient, *each) for grain, *each in zip(grains, nodes, cells, strict=True)],
+            [grain.about(gradient, *each) for grain, *each in zip(grains, nodes, sites, strict=True)],
+            torch.stack([gradient.box.at(grain.window, axes) for grain in grains]),
             gradient.places.centre,
             (DETAIL_GAIN * gradient.detail).clamp(LOWEST, HIGHEST),
             float(gradient.excess.sum()),
-            gradient.spectrum.voxel_size,
+            spectrum.voxel_size,
         )
 
     def views(self, cells: int, sites: int, detail: bool) -> list[Tensor]:
-        """Mean cells of the first `cells` lattices, atoms of the first `sites`, both repeated everywhere, and `detail`.
+        """Mean cells of the first `cells` lattices, atoms of the first `sites`, both repeated, and `detail`.
 
-        Each (nx, ny, nz). A lattice is seen as far as it stands out of noise and of what a glass may show. The best one
-        tells the particle from a glass: other grains, which have its cell, need no more than the former.
+        Each (nx, ny, nz). A lattice is repeated everywhere but where another one is stronger. It is seen as far as it
+        stands out of noise and of what a glass may show. The best one tells the particle from a glass: other grains,
+        which have its cell, need no more than the former.
         """
         with torch.autocast(self.detail.device.type, enabled=False):
             shown = [self._shown(k, self.cells).clamp(LOWEST, HIGHEST) for k in range(cells)]
@@ -124,21 +144,25 @@ class Crystals:
         best = max(self.lattices, key=lambda other: other.score)
         if have_one_cell(nodes, best.nodes):
             score = min(lattice.score, self.best_score)
-        seen = trust_in(score, SEEN)
+        seen = trust_in(score, sure=SEEN)
         if seen == 0 or len(nodes) == 0:
             return torch.zeros_like(self.detail)
         axes = [
             (torch.arange(n, device=self.detail.device) - n // 2) * self.voxel_size - middle
             for n, middle in zip(self.detail.shape, self.centre, strict=True)
         ]
-        return sum_of_waves(seen * amplitudes[k], Places(tuple(axes), self.centre), nodes)
+        window = self.windows[None, k : k + 1]
+        window = interpolate(window, self.detail.shape, mode="trilinear", align_corners=True)[0, 0]
+        return window * sum_of_waves(seen * amplitudes[k], Places(tuple(axes), self.centre), nodes)
 
     def mirrored(self, axes: Sequence[int]) -> Self:
         """Those of the particle mirrored along `axes`: voxel i becomes n − 1 − i."""
         middles = [(n - 1 - 2 * (n // 2)) * self.voxel_size for n in self.detail.shape]
         centre = [middles[axis] - x if axis in axes else x for axis, x in enumerate(self.centre)]
         lattices = [lattice.mirrored(axes) for lattice in self.lattices]
-        return replace(self, lattices=lattices, centre=tuple(centre), detail=self.detail.flip(list(axes)))
+        windows = self.windows.flip([axis + 1 for axis in axes])
+        detail = self.detail.flip(list(axes))
+        return replace(self, lattices=lattices, windows=windows, centre=tuple(centre), detail=detail)
 
     def to(self, device: torch.device | str) -> Self:
         """The same on `device`."""
@@ -147,6 +171,7 @@ class Crystals:
             lattices=[replace(lattice, nodes=lattice.nodes.to(device)) for lattice in self.lattices],
             cells=[cell.to(device) for cell in self.cells],
             sites=[site.to(device) for site in self.sites],
+            windows=self.windows.to(device),
             detail=self.detail.to(device),
         )
 
@@ -159,6 +184,7 @@ class Crystals:
             "counts": np.array([len(lattice.nodes) for lattice in self.lattices]),
             "scores": np.array([lattice.score for lattice in self.lattices]),
             "centre": np.array(self.centre),
+            "windows": self.windows.cpu().numpy().astype(np.float16),
             "detail": self.detail.cpu().numpy().astype(np.float16),
             "excess": np.array(self.excess),
             "voxel_size": np.array(self.voxel_size),
@@ -173,6 +199,7 @@ class Crystals:
             [Lattice(own, score) for own, score in zip(nodes, arrays["scores"].tolist(), strict=True)],
             list(cells),
             list(sites),
+            torch.from_numpy(arrays["windows"]).float(),
             tuple(arrays["centre"].tolist()),
             torch.from_numpy(arrays["detail"]).float(),
             float(arrays["excess"]),

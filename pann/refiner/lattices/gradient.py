@@ -16,7 +16,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, gaussian_filter
 from torch import Tensor
 
@@ -62,9 +62,8 @@ class Planes:
     depths: Tensor
 
     @classmethod
-    def of(cls, angles: ArrayLike, covariance: Tensor) -> Self:
-        """Those of images at Euler `angles` [deg] of a density of (3, 3) `covariance` [Å²]."""
-        beams = torch.tensor(rotation_matrices(angles)[:, 2], dtype=torch.float32, device=covariance.device)
+    def of(cls, beams: Tensor, covariance: Tensor) -> Self:
+        """Those of images along `beams` (n_tilts, 3) of a density of (3, 3) `covariance` [Å²]."""
         return cls(beams, torch.einsum("ti,ij,tj->t", beams, covariance, beams))
 
     def cut(self, nodes: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,7 +93,7 @@ class CountsGradient:
     Attributes
     ----------
     box : its grid.
-    values : (box.shape) gradient times envelope.
+    fields : (1 + DRAWS, box.shape) gradient and noise alone, times envelope.
     envelope : (box.shape) of the particle, 1 at its densest.
     places : coordinates of their voxels about the centroid of the envelope.
     spectrum : of `values`, in standard deviations of noise: its `usual` is √f.
@@ -104,7 +103,7 @@ class CountsGradient:
     """
 
     box: Box
-    values: Tensor
+    fields: Tensor
     envelope: Tensor
     places: Places
     spectrum: Spectrum
@@ -130,18 +129,31 @@ class CountsGradient:
             pair = torch.as_tensor(first + 1j * second, device=density.device)
             both = back_projected(pair, series.angles, series.pixel_size, box)
             fields += [both.real * around, both.imag * around]
+        beams = torch.tensor(rotation_matrices(series.angles)[:, 2], dtype=torch.float32, device=density.device)
+        return cls._of_fields(box, torch.stack(fields), around, frame, beams)
+
+    @classmethod
+    def _of_fields(cls, box: Box, fields: Tensor, envelope: Tensor, frame: Spectrum, beams: Tensor) -> Self:
+        """That of `fields` (1 + DRAWS, box.shape): gradient and noise, both times the `envelope`."""
         components = torch.stack([box.components(field) for field in fields])
-        places = Places.of(around.clamp(min=0), box.axes(density.device))
-        planes = Planes.of(series.angles, places.covariance(around.clamp(min=0)))
+        places = Places.of(envelope.clamp(min=0), box.axes(fields.device))
+        planes = Planes.of(beams, places.covariance(envelope.clamp(min=0)))
         cut = planes.on(frame.frequencies)
         level = _smoothed(power(components[1:]).mean(0)) / _smoothed(cut)
         information = level * cut
         usual = torch.where(frame.inside, information.clamp(min=LEAST_POWER).sqrt(), 1.0)
         whitened = components * frame.inside / usual
-        spectrum = Spectrum(
-            whitened[0], usual, frame.radius, frame.steepness, frame.inside, frame.shape, frame.size, voxel_size
-        )
-        return cls(box, fields[0], around, places, spectrum, power(whitened[1:]), planes, level)
+        spectrum = replace(frame, values=whitened[0], usual=usual)
+        return cls(box, fields, envelope, places, spectrum, power(whitened[1:]), planes, level)
+
+    def within(self, window: Tensor) -> Self:
+        """That of the part of the particle where `window` (box.shape), 0 to 1, shows it."""
+        return self._of_fields(self.box, self.fields * window, self.envelope * window, self.spectrum, self.planes.beams)
+
+    @property
+    def values(self) -> Tensor:
+        """(box.shape) gradient times envelope."""
+        return self.fields[0]
 
     @cached_property
     def information(self) -> Tensor:

@@ -17,6 +17,8 @@ BOND = 2.8
 """[Å]"""
 TURN = Rotation.from_euler("zyx", [23, 41, 12], degrees=True)
 """No special orientation."""
+OTHER = Rotation.from_euler("xz", [35, 20], degrees=True)
+"""Of a second grain against the first."""
 
 
 def crystal(radius=10.0, bond=BOND):
@@ -25,6 +27,13 @@ def crystal(radius=10.0, bond=BOND):
     fcc = cube[cube.sum(1) % 2 == 0] * bond / 2**0.5
     points = TURN.apply(fcc)
     return points[np.linalg.norm(points, axis=1) < radius]
+
+
+def two_grains(boundary):
+    """The ball beyond x = `boundary` [Å] turned by `OTHER`: positions (n, 3) [Å], and which of them are turned (n,)."""
+    first, second = crystal(), OTHER.apply(crystal())
+    first, second = first[first[:, 0] < boundary], second[second[:, 0] > boundary + 1.5]
+    return np.concatenate([first, second]), np.arange(len(first) + len(second)) >= len(first)
 
 
 def noisy(positions, noise, seed=0):

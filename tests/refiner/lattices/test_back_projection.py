@@ -57,3 +57,15 @@ def test_the_first_voxel_is_that_of_the_volume():
     peak = np.unravel_index(int(taken.argmax()), box.shape)
     place = [float(axis[k]) for axis, k in zip(box.axes(), peak, strict=True)]
     assert place == pytest.approx([2.0, -3.0, 1.0], abs=0.3)
+
+
+def test_between_voxels_values_are_interpolated():
+    box = Box.of(SIZE, VOXEL)
+    x, y, z = box.axes()
+    values = x[:, None, None] - 2 * y[:, None] + 0.5 * z
+    axes = [torch.tensor([0.3, -1.7]), torch.tensor([2.2]), torch.tensor([-0.4, 0.0, 1.1])]
+    found = box.at(values, axes)
+    expected = axes[0][:, None, None] - 2 * axes[1][:, None] + 0.5 * axes[2]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    beyond = [axis[-1:] + 5 for axis in (x, y, z)]
+    torch.testing.assert_close(box.at(values, beyond), values[-1:, -1:, -1:])

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
 from pann.core import TiltSeries
 from pann.refiner.lattices.coherence import lattices_in
@@ -9,7 +8,7 @@ from pann.refiner.lattices.gradient import CountsGradient
 from pann.refiner.lattices.orientation import GRAINS, Lattice, find_lattices
 from pann.refiner.lattices.spectrum import Spectrum
 from pann.tomography import reconstruct
-from tests.refiner.lattices.scenes import SHAPE, TURN, VOXEL, counted, crystal, farthest, true_nodes
+from tests.refiner.lattices.scenes import OTHER, SHAPE, TURN, VOXEL, counted, crystal, farthest, true_nodes, two_grains
 
 NOISE_ALONE = 9.0
 """No lattice of noise reaches this score."""
@@ -29,14 +28,19 @@ def test_a_lattice_is_found_that_the_reconstruction_has_lost():
 
 
 def test_of_two_grains_both_are_found():
-    other = Rotation.from_euler("x", 30, degrees=True)
-    positions = crystal()
-    grains = [positions[positions[:, 0] < 0], other.apply(positions)]
-    grains[1] = grains[1][grains[1][:, 0] > 1]
-    found = found_in(*counted(np.concatenate(grains), electrons=2.0))
+    grains, _ = two_grains(boundary=0.0)
+    found = found_in(*counted(grains, electrons=2.0))
     assert len(found) == GRAINS
-    for turn in (TURN, other * TURN):
+    for turn in (TURN, OTHER * TURN):
         assert min(farthest(true_nodes(turn), lattice) for lattice in found) < 0.05
+
+
+def test_a_small_grain_is_found_where_the_large_one_is_not():
+    grains, _ = two_grains(boundary=3.0)
+    first, second, _ = found_in(*counted(grains, electrons=2.0))
+    assert farthest(true_nodes(), first) < 0.05
+    assert farthest(true_nodes(OTHER * TURN), second) < 0.05
+    assert second.score > first.score / 2  # of the whole particle, whose noise it would have to stand out of, less
 
 
 def test_two_kinds_of_atoms_that_are_nearly_alike_make_one_lattice():

@@ -4,6 +4,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from pann.core import TiltSeries
+from pann.core.geometry import rotation_matrices
 from pann.refiner.lattices.gradient import SMOOTH, CountsGradient, Planes
 from pann.refiner.lattices.spectrum import power
 from pann.tomography import make_projector
@@ -68,7 +69,8 @@ def test_information_between_components_is_that_of_the_noise(smooth):
 
 
 def test_slopes_of_the_information_are_those_of_finite_differences():
-    planes = Planes.of([0.0, 35.0, -50.0], torch.diag(torch.tensor([20.0, 15.0, 25.0])))
+    beams = torch.tensor(rotation_matrices([0.0, 35.0, -50.0])[:, 2], dtype=torch.float32)
+    planes = Planes.of(beams, torch.diag(torch.tensor([20.0, 15.0, 25.0])))
     nodes = torch.tensor([[0.3, 0.1, 0.02], [0.2, -0.3, 0.15], [0.0, 0.5, 0.01]])
     found, slopes = planes.cut(nodes)
     assert float(found[2]) > 2.5  # near the tilt axis all images know
@@ -76,6 +78,22 @@ def test_slopes_of_the_information_are_those_of_finite_differences():
         step = 1e-3 * torch.eye(3)[axis]
         both = [planes.cut(nodes + sign * step)[0] for sign in (1, -1)]
         torch.testing.assert_close(slopes[:, axis], (both[0] - both[1]) / 2e-3, rtol=0.01, atol=0.02)
+
+
+def test_a_window_takes_its_part_of_signal_and_noise():
+    density, series = counted(crystal())
+    gradient = CountsGradient.of(density, VOXEL, series)
+    same, half = (gradient.within(torch.full_like(gradient.envelope, share)) for share in (1.0, 0.5))
+    torch.testing.assert_close(same.spectrum.values, gradient.spectrum.values)
+    torch.testing.assert_close(half.values, gradient.values / 2)
+    torch.testing.assert_close(half.information, gradient.information / 4, rtol=1e-3, atol=0)
+    right = (gradient.places.axes[0] > 0).float()[:, None, None].expand(gradient.envelope.shape)
+    part = gradient.within(right)
+    assert part.places.centre[0] > gradient.places.centre[0] + 2
+    inside = gradient.spectrum.inside
+    share = (part.envelope**2).sum() / (gradient.envelope**2).sum()
+    ratio = part.information[inside].median() / gradient.information[inside].median()
+    assert float(ratio / share) == pytest.approx(1.0, abs=0.25)
 
 
 def test_images_need_not_be_counts():
