@@ -120,14 +120,16 @@ def lattices_in(gradient: CountsGradient, known: Sequence[Lattice] = ()) -> list
         rest = torch.ones_like(gradient.envelope)
         found: list[Lattice] = []
         while len(found) < GRAINS:
-            best = _best(gradient, left, known)
+            best, apart = _best(gradient, left, known), False
             if found and is_worth_a_look(gradient, rest):
-                best = max(best, _best(gradient.within(rest), left), key=lambda guess: guess.z)
+                beside = _best(gradient.within(rest), left)
+                best, apart = (beside, True) if beside.z > best.z else (best, False)
             parts = [k for k, other in enumerate(found) if best.z > FINER and _is_part(other.nodes, best.nodes)]
             if parts:
-                found[parts[0]] = Lattice(best.nodes, hypot(best.z, found[parts[0]].score))
+                part = found[parts[0]]
+                found[parts[0]] = Lattice(best.nodes, hypot(best.z, part.score), part.apart)
             else:
-                found.append(Lattice(best.nodes, best.z))
+                found.append(Lattice(best.nodes, best.z, apart))
             left = left * (1 - spots(gradient.spectrum, best.nodes))
             rest = rest * outside(gradient, best.nodes)
         return found

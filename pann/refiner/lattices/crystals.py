@@ -104,7 +104,10 @@ class Crystals:
         """What `gradient` shows of these `lattices`."""
         lattices = [replace(lattice, nodes=seen_nodes(gradient, lattice.nodes)) for lattice in lattices]
         nodes, spectrum = [lattice.nodes for lattice in lattices], gradient.spectrum
-        rivals = [trust_in(lattice.score, WEAK_RIVAL, RIVAL) for lattice in lattices]
+        rivals = [
+            trust_in(lattice.score, WEAK_RIVAL, RIVAL) if k == 0 or lattice.apart else None
+            for k, lattice in enumerate(lattices)
+        ]
         grains = grains_of(gradient, nodes, rivals)
         cells = [cell_average(grain.part, own) for grain, own in zip(grains, nodes, strict=True)]
         sites = [sites_of(grain.part, own).amplitudes(own) for grain, own in zip(grains, nodes, strict=True)]
@@ -183,6 +186,7 @@ class Crystals:
             **{name: torch.cat(values).cpu().numpy() for name, values in waves.items()},
             "counts": np.array([len(lattice.nodes) for lattice in self.lattices]),
             "scores": np.array([lattice.score for lattice in self.lattices]),
+            "apart": np.array([lattice.apart for lattice in self.lattices]),
             "centre": np.array(self.centre),
             "windows": self.windows.cpu().numpy().astype(np.float16),
             "detail": self.detail.cpu().numpy().astype(np.float16),
@@ -196,7 +200,7 @@ class Crystals:
         counts = arrays["counts"].tolist()
         nodes, cells, sites = (torch.from_numpy(arrays[name]).split(counts) for name in ("nodes", "cells", "sites"))
         return cls(
-            [Lattice(own, score) for own, score in zip(nodes, arrays["scores"].tolist(), strict=True)],
+            [Lattice(*each) for each in zip(nodes, arrays["scores"].tolist(), arrays["apart"].tolist(), strict=True)],
             list(cells),
             list(sites),
             torch.from_numpy(arrays["windows"]).float(),

@@ -87,11 +87,12 @@ class Grain(NamedTuple):
         return amplitudes * wave(nodes @ (next(centres) - next(centres)))
 
 
-def grains_of(gradient: CountsGradient, lattices: Sequence[Tensor], trusts: Sequence[float]) -> list[Grain]:
+def grains_of(gradient: CountsGradient, lattices: Sequence[Tensor], trusts: Sequence[float | None]) -> list[Grain]:
     """Where each lattice is, given by its nodes (n, 3) [1/Å].
 
     That is everywhere, except where another is stronger, as far as that one is trusted (0 to 1). Windows and the mean
-    cells within them follow each other.
+    cells within them follow each other. A trust of None is that of a lattice that is no grain of its own, but other
+    reflections of the same places, or their ghosts: it takes no place from others, nor they from it.
     """
     grains = [Grain(torch.ones_like(gradient.envelope), gradient) for _ in lattices]
     for _ in range(ROUNDS):
@@ -104,11 +105,11 @@ def grains_of(gradient: CountsGradient, lattices: Sequence[Tensor], trusts: Sequ
     return grains
 
 
-def _window(k: int, strengths: Sequence[Tensor], trusts: Sequence[float]) -> Tensor:
+def _window(k: int, strengths: Sequence[Tensor], trusts: Sequence[float | None]) -> Tensor:
     """That of lattice `k`, by the `strengths` of all."""
     window = torch.ones_like(strengths[k])
     for j, (other, trust) in enumerate(zip(strengths, trusts, strict=True)):
-        if j != k:
+        if j != k and trust is not None and trusts[k] is not None:
             window = torch.minimum(window, 1 - trust * (1 - (strengths[k] / other).clamp(max=1) ** SHARP))
     return window
 

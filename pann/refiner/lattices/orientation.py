@@ -76,10 +76,12 @@ class Lattice:
     nodes : (n, 3) of its reciprocal lattice [1/Å], one of k and -k each.
     score : how much stronger the components are there than elsewhere, in standard deviations of noise. The best of all
         hypotheses reaches 5 to 8 in noise alone.
+    apart : whether it was found where those before it are not.
     """
 
     nodes: Tensor
     score: float
+    apart: bool = False
 
     def mirrored(self, axes: Sequence[int]) -> Self:
         """That of the volume mirrored along `axes`."""

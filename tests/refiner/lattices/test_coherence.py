@@ -38,6 +38,7 @@ def test_of_two_grains_both_are_found():
 def test_a_small_grain_is_found_where_the_large_one_is_not():
     grains, _ = two_grains(boundary=3.0)
     first, second, _ = found_in(*counted(grains, electrons=2.0))
+    assert (first.apart, second.apart) == (False, True)
     assert farthest(true_nodes(), first) < 0.05
     assert farthest(true_nodes(OTHER * TURN), second) < 0.05
     assert second.score > first.score / 2  # of the whole particle, whose noise it would have to stand out of, less

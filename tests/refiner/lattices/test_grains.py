@@ -71,6 +71,13 @@ def test_a_lattice_that_is_not_trusted_takes_nothing_from_another(bicrystal):
     assert float(second.window.min()) < 0.1
 
 
+def test_what_is_no_grain_neither_takes_nor_loses_a_place(bicrystal):
+    gradient, _, _ = bicrystal
+    lattices = [nodes_of(TURN), nodes_of(OTHER * TURN)]
+    for trusts in ([1.0, None], [None, 1.0]):
+        assert all(grain.part is gradient for grain in grains_of(gradient, lattices, trusts))
+
+
 def test_what_is_left_of_a_particle_must_be_enough_for_a_lattice(bicrystal):
     gradient, _, _ = bicrystal
     assert is_worth_a_look(gradient, outside(gradient, nodes_of(TURN)))
