@@ -83,8 +83,8 @@ class Grain(NamedTuple):
 
     def about(self, gradient: CountsGradient, nodes: Tensor, amplitudes: Tensor) -> Tensor:
         """`amplitudes` (n,) of waves at `nodes` (n, 3) about the centroid of the part, now about that of `gradient`."""
-        centres = (nodes.new_tensor(part.places.centre) for part in (gradient, self.part))
-        return amplitudes * wave(nodes @ (next(centres) - next(centres)))
+        here, there = (nodes.new_tensor(part.places.centre) for part in (self.part, gradient))
+        return amplitudes * wave(nodes @ (there - here))
 
 
 def grains_of(gradient: CountsGradient, lattices: Sequence[Tensor], trusts: Sequence[float | None]) -> list[Grain]:
