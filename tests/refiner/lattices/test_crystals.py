@@ -7,7 +7,7 @@ import torch
 from pann.core.random import generator
 from pann.refiner.lattices.crystals import CHANCE, HARDLY_SURE, HIGHEST, LOWEST, SEEN, SURE, UNSURE, Crystals
 from pann.refiner.lattices.orientation import GRAINS, Lattice
-from tests.refiner.lattices.scenes import TURN, VOXEL, counted, crystal, farthest, true_nodes
+from tests.refiner.lattices.scenes import TURN, VOXEL, counted, crystal, farthest, true_nodes, two_grains
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,16 @@ def test_the_best_lattices_show_their_cells_their_atoms_and_all_other_detail(fou
     assert LOWEST <= float(cell.min()) < float(cell.max()) <= HIGHEST
     assert float(torch.corrcoef(torch.stack([cell.flatten(), atoms.flatten()]))[0, 1]) > 0.8
     assert found.views(cells=0, sites=0, detail=False) == []
+
+
+def test_each_grain_is_shown_in_its_own_half():
+    grains, _ = two_grains(boundary=0.0)
+    density, series = counted(grains, electrons=2.0)
+    shown = Crystals.of(density, VOXEL, series).views(cells=2, sites=0, detail=False)
+    left, right = slice(15, 27), slice(40, 52)  # voxels along x at 5 ± 2 Å on either side of the boundary
+    ratios = [float(view[right].std() / view[left].std()) for view in shown]
+    assert min(ratios) < 0.2
+    assert max(ratios) > 5
 
 
 @pytest.mark.parametrize("electrons", [0.5, 5.0])
